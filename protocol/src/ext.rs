@@ -1,0 +1,122 @@
+//! The header fields of a command (`extFields`): names and values in wire order, without an allocation per field.
+//!
+//! A decoded command keeps one reference to the frame's header bytes and a table of ranges into it; values that had to
+//! be unescaped, and fields added by this program, live in one side buffer. Look-up is linear: headers have at most a
+//! few dozen fields and the common ones under fifteen.
+use bytes::Bytes;
+
+/// Where a name or value lies: in the shared frame bytes or in the side buffer.
+#[derive(Clone, Copy, Debug)]
+struct Span {
+    start: u32,
+    len: u32,
+    own: bool,
+}
+
+/// Header fields in the order of the wire. On duplicate names the last one wins, as in Java.
+///
+/// `present` distinguishes "no header object" (JSON key absent) from an empty one (`"extFields":{}`).
+#[derive(Clone, Debug, Default)]
+pub struct ExtFields {
+    shared: Bytes,
+    own: String,
+    fields: Vec<(Span, Option<Span>)>,
+    present: bool,
+}
+
+impl ExtFields {
+    /// No header object at all.
+    pub fn absent() -> Self {
+        Self::default()
+    }
+
+    /// An empty header object.
+    pub fn empty() -> Self {
+        Self { present: true, ..Self::default() }
+    }
+
+    /// Fields that will be pushed as ranges of `shared`, which must be valid UTF-8 where ranges point.
+    pub(crate) fn over(shared: Bytes) -> Self {
+        Self { shared, ..Self::default() }
+    }
+
+    /// True when the command has a header object, even an empty one.
+    pub fn is_present(&self) -> bool {
+        self.present
+    }
+
+    /// Number of fields, duplicates counted.
+    pub fn len(&self) -> usize {
+        self.fields.len()
+    }
+
+    /// True when there is no field.
+    pub fn is_empty(&self) -> bool {
+        self.fields.is_empty()
+    }
+
+    /// The value of `name`; `None` when the field is missing or null.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        let (_, value) = self.fields.iter().rev().find(|(n, _)| self.text(*n) == name)?;
+        value.map(|v| self.text(v))
+    }
+
+    /// All fields in wire order; a null value (binary length 0) is `None`.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, Option<&str>)> {
+        self.fields.iter().map(|(n, v)| (self.text(*n), v.map(|v| self.text(v))))
+    }
+
+    /// Adds a field at the end.
+    pub fn push(&mut self, name: &str, value: &str) {
+        self.present = true;
+        let name = self.keep(name);
+        let value = Some(self.keep(value));
+        self.fields.push((name, value));
+    }
+
+    /// Adds a field whose value is null (received with length 0 in the binary codec).
+    pub fn push_null(&mut self, name: &str) {
+        self.present = true;
+        let name = self.keep(name);
+        self.fields.push((name, None));
+    }
+
+    pub(crate) fn mark_present(&mut self) {
+        self.present = true;
+    }
+
+    /// Appends `text` to the side buffer.
+    fn keep(&mut self, text: &str) -> Span {
+        let start = self.own.len() as u32;
+        self.own.push_str(text);
+        Span { start, len: text.len() as u32, own: true }
+    }
+
+    fn text(&self, span: Span) -> &str {
+        let range = span.start as usize..(span.start + span.len) as usize;
+        if span.own {
+            &self.own[range]
+        } else {
+            // Checked when the span was made; a failed check here would be a bug, answered with an empty text.
+            std::str::from_utf8(&self.shared[range]).unwrap_or_default()
+        }
+    }
+}
+
+impl PartialEq for ExtFields {
+    /// Equal when both have the same fields with the same values in any order.
+    fn eq(&self, other: &Self) -> bool {
+        self.present == other.present
+            && self.len() == other.len()
+            && self.iter().all(|(n, v)| other.get(n) == v)
+            && other.iter().all(|(n, v)| self.get(n) == v)
+    }
+}
+
+impl<'a> FromIterator<(&'a str, &'a str)> for ExtFields {
+    fn from_iter<I: IntoIterator<Item = (&'a str, &'a str)>>(fields: I) -> Self {
+        let mut ext = Self::empty();
+        fields.into_iter().for_each(|(n, v)| ext.push(n, v));
+        ext
+    }
+}

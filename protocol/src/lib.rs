@@ -1,0 +1,13 @@
+//! The RocketMQ remoting protocol as plain data: frames, headers, codes, JSON bodies, message records, ids and hashes.
+//!
+//! No sockets, no clock, no threads, no unsafe: everything here is a function of bytes, so every decoder can be fuzzed
+//! and every format is tested against bytes recorded from Apache RocketMQ 4.9.7 and 5.4.0.
+#![forbid(unsafe_code)]
+
+pub mod command;
+pub mod ext;
+pub mod header;
+
+pub use command::{Codec, Command};
+pub use ext::ExtFields;
+pub use header::{Header, HeaderError};
