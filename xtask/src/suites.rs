@@ -1,0 +1,177 @@
+//! The suites of `cargo xtask test`: what each proves, what it needs, how its results are counted.
+use crate::run::{cargo, root, run_teed};
+use crate::tools::{Tool, CARGO_FUZZ, JDK, MAVEN, NIGHTLY, PYTHON};
+use crate::{demo, gen, tidy};
+use std::process::Command;
+
+/// What a suite counted.
+#[derive(Default, Clone)]
+pub struct Counts {
+    /// Tests that passed.
+    pub passed: usize,
+    /// Tests that failed.
+    pub failed: usize,
+    /// Reasons of what was skipped.
+    pub skipped: Vec<String>,
+}
+
+impl Counts {
+    /// Adds the numbers of another suite.
+    pub fn add(&mut self, other: &Counts) {
+        self.passed += other.passed;
+        self.failed += other.failed;
+        self.skipped.extend(other.skipped.iter().cloned());
+    }
+
+    fn one(ok: bool) -> Counts {
+        Counts { passed: usize::from(ok), failed: usize::from(!ok), ..Counts::default() }
+    }
+}
+
+/// One suite.
+pub struct Suite {
+    /// Its name for `--only`.
+    pub name: &'static str,
+    /// What it proves.
+    pub what: &'static str,
+    /// Tools without which it is skipped.
+    pub needs: &'static [Tool],
+    /// Only with `--full`.
+    pub long: bool,
+    /// Runs it.
+    pub run: fn() -> Result<Counts, String>,
+}
+
+/// All suites in the order in which they run: what fails fastest comes first.
+pub const SUITES: &[Suite] = &[
+    Suite { name: "tidy", what: "rules of STYLE.md that a program can check", needs: &[], long: false, run: run_tidy },
+    Suite { name: "clippy", what: "the compiler's and clippy's lints are errors", needs: &[], long: false, run: run_clippy },
+    Suite { name: "rust", what: "unit, golden and behaviour tests of every crate", needs: &[], long: false, run: run_rust },
+    Suite { name: "gen", what: "generated files are up to date", needs: &[], long: false, run: run_gen },
+    Suite {
+        name: "probe",
+        what: "a broker's answers compared with recorded ones of Apache 5.4.0",
+        needs: &[PYTHON],
+        long: false,
+        run: run_probe,
+    },
+    Suite {
+        name: "interop",
+        what: "official clients and brokers, 5.4.0 and 4.9.7, both header codecs",
+        needs: &[JDK, MAVEN],
+        long: false,
+        run: run_interop,
+    },
+    Suite { name: "demo", what: "the demo agrees with its data", needs: &[], long: false, run: run_demo },
+    Suite { name: "fuzz", what: "every decoder fuzzed for a while", needs: &[NIGHTLY, CARGO_FUZZ], long: true, run: run_fuzz },
+];
+
+fn run_tidy() -> Result<Counts, String> {
+    Ok(Counts::one(tidy::main().map_err(|e| println!("{e}")).is_ok()))
+}
+
+fn run_gen() -> Result<Counts, String> {
+    Ok(Counts::one(gen::main(&["--check".into()]).map_err(|e| println!("{e}")).is_ok()))
+}
+
+fn run_clippy() -> Result<Counts, String> {
+    let mut command = cargo();
+    command.args(["clippy", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"]);
+    let (ok, _) = run_teed(&mut command)?;
+    Ok(Counts::one(ok))
+}
+
+/// Everything but the interop crate, whose tests need a JDK and have their own suite.
+fn run_rust() -> Result<Counts, String> {
+    let mut command = cargo();
+    command.args(["test", "--workspace", "--exclude", "ferromq-interop", "--no-fail-fast"]);
+    count_cargo(run_teed(&mut command)?)
+}
+
+fn run_interop() -> Result<Counts, String> {
+    let mut command = cargo();
+    // Each test starts Java processes: two at a time are what two cores carry.
+    command.args(["test", "--package", "ferromq-interop", "--no-fail-fast", "--", "--test-threads", "2"]);
+    count_cargo(run_teed(&mut command)?)
+}
+
+fn run_probe() -> Result<Counts, String> {
+    let mut build = cargo();
+    build.args(["build", "--package", "ferromq-cli"]);
+    crate::run::run(&mut build)?;
+    let mut command = Command::new("python3");
+    command.current_dir(root()).arg("conformance/probe/gate.py").arg(crate::run::built("ferromq", "debug"));
+    let (ok, lines) = run_teed(&mut command)?;
+    let mut counts = lines.iter().rev().find_map(|l| plain_counts(l)).unwrap_or_default();
+    if !ok && counts.failed == 0 {
+        counts.failed = 1;
+    }
+    Ok(counts)
+}
+
+fn run_demo() -> Result<Counts, String> {
+    Ok(Counts::one(demo::main(&["--pace".into(), "4".into()]).map_err(|e| println!("{e}")).is_ok()))
+}
+
+fn run_fuzz() -> Result<Counts, String> {
+    let fuzz = root().join("protocol").join("fuzz");
+    let targets = std::fs::read_dir(fuzz.join("fuzz_targets")).map_err(|e| format!("no fuzz targets: {e}"))?;
+    let mut counts = Counts::default();
+    for target in targets.flatten() {
+        let name = target.path().file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        let mut command = Command::new("cargo");
+        command.current_dir(&fuzz).args(["+nightly", "fuzz", "run", "--fuzz-dir", ".", &name, "--"]);
+        command.args(["-max_total_time=120", "-rss_limit_mb=2048", "-print_final_stats=0", "-verbosity=0"]);
+        let (ok, _) = run_teed(&mut command)?;
+        println!("fuzz {name}: {}", if ok { "ok" } else { "FAILED" });
+        counts.add(&Counts::one(ok));
+    }
+    Ok(counts)
+}
+
+/// Adds up the `test result:` lines of cargo and the `SKIPPED reason` lines of our tests.
+fn count_cargo((ok, lines): (bool, Vec<String>)) -> Result<Counts, String> {
+    let mut counts = Counts::default();
+    for line in &lines {
+        if let Some(rest) = line.trim_start().strip_prefix("test result: ") {
+            counts.passed += number_before(rest, " passed");
+            counts.failed += number_before(rest, " failed");
+            let ignored = number_before(rest, " ignored");
+            (0..ignored).for_each(|_| counts.skipped.push("a test that is marked as ignored".into()));
+        } else if let Some((_, reason)) = line.split_once("SKIPPED ") {
+            counts.skipped.push(reason.to_string());
+        }
+    }
+    if !ok && counts.failed == 0 {
+        counts.failed = 1; // did not compile, or a test process died
+    }
+    Ok(counts)
+}
+
+/// `N passed, N failed` of another runner.
+fn plain_counts(line: &str) -> Option<Counts> {
+    line.contains(" passed, ").then(|| Counts {
+        passed: number_before(line, " passed"),
+        failed: number_before(line, " failed"),
+        ..Counts::default()
+    })
+}
+
+fn number_before(text: &str, word: &str) -> usize {
+    let Some(end) = text.find(word) else { return 0 };
+    let digits: Vec<char> = text[..end].chars().rev().take_while(char::is_ascii_digit).collect();
+    digits.into_iter().rev().collect::<String>().parse().unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The counts of cargo's own result lines and of skipped tests are added up.
+    #[test]
+    fn result_lines_are_counted() {
+        let lines = ["test result: ok. 12 passed; 0 failed; 1 ignored; 0 measured", "SKIPPED x: needs y"];
+        let counts = count_cargo((true, lines.map(String::from).to_vec())).unwrap();
+        assert_eq!((counts.passed, counts.failed, counts.skipped.len()), (12, 0, 2));
+    }
+}

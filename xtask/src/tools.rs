@@ -1,0 +1,33 @@
+//! The tools that some suites need besides Rust, and the exact command that installs each.
+use crate::run::first_line;
+
+/// A tool on the machine.
+pub struct Tool {
+    /// What the user knows it as.
+    pub name: &'static str,
+    /// Program and arguments that print its version.
+    probe: (&'static str, &'static [&'static str]),
+    /// How to install it on Debian and its relatives.
+    pub install: &'static str,
+}
+
+/// A JDK with its compiler, for the official clients and brokers.
+pub const JDK: Tool =
+    Tool { name: "JDK 17", probe: ("javac", &["-version"]), install: "apt-get install -y openjdk-17-jdk-headless" };
+/// Maven, which fetches the official jars by package name.
+pub const MAVEN: Tool = Tool { name: "Maven", probe: ("mvn", &["-v"]), install: "apt-get install -y maven" };
+/// Python, for the differential probe.
+pub const PYTHON: Tool = Tool { name: "Python 3", probe: ("python3", &["--version"]), install: "apt-get install -y python3" };
+/// The nightly toolchain, for fuzzing.
+pub const NIGHTLY: Tool =
+    Tool { name: "nightly Rust", probe: ("rustc", &["+nightly", "--version"]), install: "rustup toolchain install nightly" };
+/// cargo-fuzz.
+pub const CARGO_FUZZ: Tool =
+    Tool { name: "cargo-fuzz", probe: ("cargo", &["fuzz", "--version"]), install: "cargo install cargo-fuzz" };
+
+impl Tool {
+    /// True when the tool answers.
+    pub fn is_here(&self) -> bool {
+        first_line(self.probe.0, self.probe.1).is_some()
+    }
+}
