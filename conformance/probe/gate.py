@@ -1,0 +1,79 @@
+#!/usr/bin/env python3
+"""Starts `ferromq standalone` on free ports and compares its answers with those of Apache 5.4.0.
+
+  gate.py FERROMQ [CASE-GLOB ...]
+
+Runs the cases of covered.txt (or the given ones) with both header codecs, ignores what differences.txt explains, prints
+every difference, and ends with `N passed, N failed`. The broker ends when this program closes its standard input.
+"""
+import fnmatch
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+SETTINGS = """autoCreateTopicEnable=true
+enablePropertyFilter=true
+traceTopicEnable=true
+transactionCheckInterval=3000
+recallMessageEnable=true
+registerNameServerPeriod=10000
+waitTimeMillsInSendQueue=5000
+"""
+
+
+def lines(name):
+    with open(os.path.join(HERE, name)) as f:
+        return [x.split("#")[0].strip() for x in f if x.split("#")[0].strip()]
+
+
+def start(ferromq, folder):
+    conf = os.path.join(folder, "broker.conf")
+    with open(conf, "w") as f:
+        f.write(SETTINGS)
+    log = open(os.path.join(folder, "ferromq.log"), "w")
+    process = subprocess.Popen([ferromq, "standalone", "--ephemeral", "--json", "--config", conf],
+                               stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True)
+    line = process.stdout.readline()
+    try:
+        return process, json.loads(line)
+    except ValueError:
+        process.kill()
+        sys.exit("ferromq did not start: %r %s" % (line, open(log.name).read()))
+
+
+def probe(*args):
+    return subprocess.run([sys.executable, os.path.join(HERE, "probe.py"), *args], text=True, stdout=subprocess.PIPE)
+
+
+def main():
+    ferromq, wanted = sys.argv[1], sys.argv[2:]
+    covered = wanted or lines("covered.txt")
+    names = [x.split()[0] for x in probe("list").stdout.splitlines()]
+    cases = [n for n in names if any(fnmatch.fnmatch(n, g) for g in covered)]
+    only = [x for n in cases for x in ("--only", n)]
+    with tempfile.TemporaryDirectory(prefix="ferromq-probe-") as folder:
+        broker, where = start(ferromq, folder)
+        try:
+            mine = os.path.join(folder, "mine.jsonl")
+            probe("run", "--namesrv", where["namesrv"], "--broker", where["broker"], "--codec", "both", "--out", mine, *only)
+            diff = probe("diff", os.path.join(HERE, "baseline", "5.4.0.jsonl"), mine, "--ignore",
+                         os.path.join(HERE, "differences.txt"), *only)
+        finally:
+            broker.stdin.close()
+            try:
+                broker.wait(timeout=20)
+            except subprocess.TimeoutExpired:
+                broker.kill()
+    print(diff.stdout)
+    counted = re.search(r"(\d+) same, (\d+) differ, (\d+) missing", diff.stdout)
+    same, differ, missing = (int(x) for x in counted.groups()) if counted else (0, 1, 0)
+    print("%d cases: %d passed, %d failed" % (len(cases), same, differ + missing))
+    sys.exit(0 if counted and differ + missing == 0 else 1)
+
+
+if __name__ == "__main__":
+    main()
