@@ -1,0 +1,271 @@
+import java.io.PrintStream;
+import java.lang.reflect.Method;
+import java.nio.charset.StandardCharsets;
+import java.util.ArrayList;
+import java.util.Collection;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicInteger;
+import org.apache.rocketmq.client.consumer.DefaultLitePullConsumer;
+import org.apache.rocketmq.client.consumer.DefaultMQPushConsumer;
+import org.apache.rocketmq.client.consumer.listener.ConsumeConcurrentlyStatus;
+import org.apache.rocketmq.client.consumer.listener.ConsumeOrderlyStatus;
+import org.apache.rocketmq.client.consumer.listener.MessageListenerConcurrently;
+import org.apache.rocketmq.client.consumer.listener.MessageListenerOrderly;
+import org.apache.rocketmq.client.producer.DefaultMQProducer;
+import org.apache.rocketmq.client.producer.SendCallback;
+import org.apache.rocketmq.client.producer.SendResult;
+import org.apache.rocketmq.client.producer.SendStatus;
+import org.apache.rocketmq.client.producer.selector.SelectMessageQueueByHash;
+import org.apache.rocketmq.common.consumer.ConsumeFromWhere;
+import org.apache.rocketmq.common.message.Message;
+import org.apache.rocketmq.common.message.MessageExt;
+import org.apache.rocketmq.common.message.MessageQueue;
+
+/**
+ * The official Java client as the other side of the interop tests.
+ *
+ *   Peer produce NAMESRV TOPIC MODE COUNT [key=value ...]     MODE: sync async oneway ordered batch
+ *   Peer consume NAMESRV TOPIC GROUP MODE EXPRESSION COUNT    MODE: concurrent orderly broadcast litepull assign;
+ *                                                             COUNT 0: until standard input closes
+ *
+ * One line per event on standard output: SENT key queue offset broker; GOT key queue offset tag reconsumed broker; READY; DONE n.
+ * Environment: FAIL_FIRST=1 lets the listener fail every message once. A message's key is `<mode>-<n>`; its body is
+ * `body of <key>`, padded to PAD bytes; TAG cycles through TagA, TagB, TagC.
+ */
+public class Peer {
+    static final PrintStream OUT = new PrintStream(System.out, true, StandardCharsets.UTF_8);
+    static final int WAIT_SECONDS = 90;
+
+    static synchronized void say(String line) {
+        OUT.println(line);
+    }
+
+    public static void main(String[] args) throws Exception {
+        try {
+            if (args[0].equals("produce")) {
+                produce(args[1], args[2], args[3], Integer.parseInt(args[4]));
+            } else {
+                consume(args[1], args[2], args[3], args[4], args[5], Integer.parseInt(args[6]));
+            }
+            System.exit(0);
+        } catch (Throwable e) {
+            e.printStackTrace();
+            System.exit(1);
+        }
+    }
+
+    static Message message(String topic, String mode, int n) {
+        String key = mode + "-" + n;
+        StringBuilder body = new StringBuilder("body of " + key);
+        int pad = Integer.parseInt(System.getenv().getOrDefault("PAD", "0"));
+        while (body.length() < pad) {
+            body.append(" .");
+        }
+        String tag = new String[] {"TagA", "TagB", "TagC"}[n % 3];
+        Message m = new Message(topic, tag, key, body.toString().getBytes(StandardCharsets.UTF_8));
+        m.putUserProperty("n", String.valueOf(n));
+        return m;
+    }
+
+    static void sent(String mode, int n, SendResult r) {
+        if (r.getSendStatus() != SendStatus.SEND_OK) {
+            throw new IllegalStateException(r.toString());
+        }
+        say("SENT " + mode + "-" + n + " " + r.getMessageQueue().getQueueId() + " " + r.getQueueOffset() + " "
+            + r.getMessageQueue().getBrokerName());
+    }
+
+    static void produce(String namesrv, String topic, String mode, int count) throws Exception {
+        DefaultMQProducer producer = new DefaultMQProducer("PG_interop_" + mode);
+        producer.setNamesrvAddr(namesrv);
+        producer.setSendMsgTimeout(10000);
+        producer.start();
+        CountDownLatch left = new CountDownLatch(count);
+        AtomicInteger failed = new AtomicInteger();
+        if (mode.equals("batch")) {
+            for (int n = 0; n < count; n += 10) {
+                List<Message> list = new ArrayList<>();
+                for (int k = n; k < Math.min(n + 10, count); k++) {
+                    list.add(message(topic, mode, k));
+                }
+                SendResult r = producer.send(list);
+                for (int k = 0; k < list.size(); k++) {
+                    say("SENT " + mode + "-" + (n + k) + " " + r.getMessageQueue().getQueueId() + " "
+                        + (r.getQueueOffset() + k) + " " + r.getMessageQueue().getBrokerName());
+                }
+            }
+        } else {
+            for (int i = 0; i < count; i++) {
+                int n = i;
+                Message m = message(topic, mode, n);
+                switch (mode) {
+                    case "sync":
+                        sent(mode, n, producer.send(m));
+                        break;
+                    case "oneway":
+                        producer.sendOneway(m);
+                        break;
+                    case "ordered":
+                        sent(mode, n, producer.send(m, new SelectMessageQueueByHash(), "order-" + n % 7));
+                        break;
+                    case "async":
+                        producer.send(m, new SendCallback() {
+                            @Override
+                            public void onSuccess(SendResult r) {
+                                sent(mode, n, r);
+                                left.countDown();
+                            }
+
+                            @Override
+                            public void onException(Throwable e) {
+                                e.printStackTrace();
+                                failed.incrementAndGet();
+                                left.countDown();
+                            }
+                        });
+                        break;
+                    default:
+                        throw new IllegalArgumentException(mode);
+                }
+            }
+            if (mode.equals("async") && (!left.await(WAIT_SECONDS, TimeUnit.SECONDS) || failed.get() > 0)) {
+                throw new IllegalStateException("async sends failed: " + failed + ", open: " + left.getCount());
+            }
+        }
+        if (mode.equals("oneway")) {
+            // The frames are in the socket when a later request on the same connection has been answered.
+            for (MessageQueue q : producer.fetchPublishMessageQueues(topic)) {
+                producer.maxOffset(q);
+            }
+        }
+        say("DONE " + count);
+        producer.shutdown();
+    }
+
+    static void got(MessageExt m) {
+        say("GOT " + m.getKeys() + " " + m.getQueueId() + " " + m.getQueueOffset() + " " + m.getTags() + " "
+            + m.getReconsumeTimes() + " " + m.getBrokerName());
+        String body = new String(m.getBody(), StandardCharsets.UTF_8);
+        if (!body.startsWith("body of " + m.getKeys())) {
+            say("BAD body of " + m.getKeys() + ": " + body);
+        }
+    }
+
+    /** Counts down per distinct key, and tells which ones have to fail this time. */
+    static final class Ledger {
+        final Map<String, Integer> seen = new ConcurrentHashMap<>();
+        final boolean failFirst = "1".equals(System.getenv("FAIL_FIRST"));
+        final CountDownLatch left;
+
+        Ledger(int count) {
+            left = new CountDownLatch(count == 0 ? Integer.MAX_VALUE : count);
+        }
+
+        boolean fails(MessageExt m) {
+            int times = seen.merge(m.getKeys(), 1, Integer::sum);
+            if (failFirst && times == 1) {
+                return true;
+            }
+            got(m);
+            if (times == (failFirst ? 2 : 1)) {
+                left.countDown();
+            }
+            return false;
+        }
+
+        void await(int count) throws Exception {
+            if (count == 0) {
+                while (System.in.read() >= 0) { }
+            } else if (!left.await(WAIT_SECONDS, TimeUnit.SECONDS)) {
+                throw new IllegalStateException("still waiting for " + left.getCount() + " messages");
+            }
+        }
+    }
+
+    static void consume(String ns, String topic, String group, String mode, String expr, int count) throws Exception {
+        if (mode.equals("litepull") || mode.equals("assign")) {
+            litePull(ns, topic, group, mode, expr, count);
+            return;
+        }
+        Ledger ledger = new Ledger(count);
+        DefaultMQPushConsumer consumer = new DefaultMQPushConsumer(group);
+        consumer.setNamesrvAddr(ns);
+        consumer.setConsumeFromWhere(ConsumeFromWhere.CONSUME_FROM_FIRST_OFFSET);
+        consumer.subscribe(topic, expr);
+        if (mode.equals("broadcast")) {
+            broadcasting(consumer);
+        }
+        if (mode.equals("orderly")) {
+            consumer.registerMessageListener((MessageListenerOrderly) (messages, context) -> {
+                context.setSuspendCurrentQueueTimeMillis(100);
+                for (MessageExt m : messages) {
+                    if (ledger.fails(m)) {
+                        return ConsumeOrderlyStatus.SUSPEND_CURRENT_QUEUE_A_MOMENT;
+                    }
+                }
+                return ConsumeOrderlyStatus.SUCCESS;
+            });
+        } else {
+            consumer.registerMessageListener((MessageListenerConcurrently) (messages, context) -> {
+                context.setDelayLevelWhenNextConsume(1);
+                for (MessageExt m : messages) {
+                    if (ledger.fails(m)) {
+                        return ConsumeConcurrentlyStatus.RECONSUME_LATER;
+                    }
+                }
+                return ConsumeConcurrentlyStatus.CONSUME_SUCCESS;
+            });
+        }
+        consumer.start();
+        say("READY");
+        ledger.await(count);
+        consumer.shutdown();
+        say("DONE " + ledger.seen.size());
+    }
+
+    /** The enum lives in another package in each release line. */
+    @SuppressWarnings({"unchecked", "rawtypes"})
+    static void broadcasting(DefaultMQPushConsumer consumer) throws Exception {
+        for (Method m : DefaultMQPushConsumer.class.getMethods()) {
+            if (m.getName().equals("setMessageModel")) {
+                m.invoke(consumer, Enum.valueOf((Class) m.getParameterTypes()[0], "BROADCASTING"));
+            }
+        }
+    }
+
+    static void litePull(String ns, String topic, String group, String mode, String expr, int count) throws Exception {
+        Ledger ledger = new Ledger(count);
+        DefaultLitePullConsumer consumer = new DefaultLitePullConsumer(group);
+        consumer.setNamesrvAddr(ns);
+        consumer.setConsumeFromWhere(ConsumeFromWhere.CONSUME_FROM_FIRST_OFFSET);
+        consumer.setAutoCommit(false);
+        if (mode.equals("litepull")) {
+            consumer.subscribe(topic, expr);
+            consumer.start();
+        } else {
+            consumer.start();
+            Collection<MessageQueue> queues = consumer.fetchMessageQueues(topic);
+            consumer.assign(queues);
+            for (MessageQueue q : queues) {
+                consumer.seekToBegin(q);
+            }
+        }
+        say("READY");
+        long deadline = System.nanoTime() + TimeUnit.SECONDS.toNanos(WAIT_SECONDS);
+        while (ledger.seen.size() < count && System.nanoTime() < deadline) {
+            for (MessageExt m : consumer.poll(1000)) {
+                ledger.fails(m);
+            }
+            consumer.commitSync();
+        }
+        if (ledger.seen.size() < count) {
+            throw new IllegalStateException("got " + ledger.seen.size() + " of " + count);
+        }
+        consumer.shutdown();
+        say("DONE " + ledger.seen.size());
+    }
+}

@@ -1,0 +1,186 @@
+//! A Java process whose standard output is read line by line, with deadlines.
+use crate::{HeaderCodec, Jars, Release};
+use std::io::{BufRead, BufReader};
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::{Duration, Instant};
+
+/// Longest time that any single wait on a Java process takes.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// A Java program did not do what the test needs; the text says what and shows its last output.
+pub type JavaError = String;
+
+/// Flags that reflection-heavy releases need on current JDKs.
+pub(crate) const JVM: &[&str] = &[
+    "-XX:TieredStopAtLevel=1",
+    "-XX:+UseSerialGC",
+    "--add-exports=java.base/jdk.internal.ref=ALL-UNNAMED",
+    "--add-exports=java.base/sun.nio.ch=ALL-UNNAMED",
+    "--add-opens=java.base/java.nio=ALL-UNNAMED",
+    "--add-opens=java.base/sun.nio.ch=ALL-UNNAMED",
+    "--add-opens=java.base/java.lang=ALL-UNNAMED",
+];
+
+/// How `Peer` runs.
+#[derive(Debug, Clone, Copy)]
+pub struct PeerOptions {
+    /// Which release's client.
+    pub release: Release,
+    /// Its header codec.
+    pub codec: HeaderCodec,
+    /// The listener fails every message once.
+    pub fail_first: bool,
+    /// Bodies are padded to this many bytes (over 4096 the client compresses them).
+    pub pad: usize,
+}
+
+impl PeerOptions {
+    /// Plain messages, no failures.
+    pub fn new(release: Release, codec: HeaderCodec) -> Self {
+        PeerOptions { release, codec, fail_first: false, pad: 0 }
+    }
+}
+
+/// A running Java process; killed when dropped.
+#[derive(Debug)]
+pub struct Java {
+    child: Child,
+    stdin: Option<ChildStdin>,
+    lines: Receiver<String>,
+    /// Every line read so far.
+    pub seen: Vec<String>,
+}
+
+impl Java {
+    /// Starts the official client with the arguments of `Peer` (see Peer.java).
+    pub fn peer(options: PeerOptions, args: &[&str]) -> Result<Java, JavaError> {
+        let jars = Jars::get(options.release)?;
+        let mut command = Command::new("java");
+        command.args(JVM).arg("-Xmx192m").arg(format!("-Drocketmq.serialize.type={}", options.codec.java_name()));
+        command.arg("-Drocketmq.client.logUseSlf4j=true").arg("-Drocketmq.client.localOffsetStoreDir=".to_owned() + &offsets());
+        command.arg(format!("-Duser.home={}", jars.folder.join("home").display()));
+        command.env("FAIL_FIRST", if options.fail_first { "1" } else { "0" }).env("PAD", options.pad.to_string());
+        command.arg("-cp").arg(&jars.class_path).arg("Peer").args(args);
+        Java::start(command)
+    }
+
+    pub(crate) fn start(mut command: Command) -> Result<Java, JavaError> {
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().map_err(|e| format!("cannot start java: {e}"))?;
+        let (sender, lines) = std::sync::mpsc::channel();
+        let streams: [Option<Box<dyn std::io::Read + Send>>; 2] = [
+            child.stdout.take().map(|s| Box::new(s) as Box<dyn std::io::Read + Send>),
+            child.stderr.take().map(|s| Box::new(s) as Box<dyn std::io::Read + Send>),
+        ];
+        for stream in streams.into_iter().flatten() {
+            let sender = sender.clone();
+            std::thread::spawn(move || {
+                for line in BufReader::new(stream).lines().map_while(Result::ok) {
+                    if sender.send(line).is_err() {
+                        return;
+                    }
+                }
+            });
+        }
+        let stdin = child.stdin.take();
+        Ok(Java { child, stdin, lines, seen: Vec::new() })
+    }
+
+    /// Reads until a line begins with `prefix` and returns it.
+    pub fn wait_for(&mut self, prefix: &str) -> Result<String, JavaError> {
+        self.wait_until(prefix, |line, _| line.starts_with(prefix))
+    }
+
+    /// Reads until `count` lines in all begin with `prefix`.
+    pub fn wait_count(&mut self, prefix: &str, count: usize) -> Result<(), JavaError> {
+        if self.with(prefix).len() >= count {
+            return Ok(());
+        }
+        let what = format!("{count} lines {prefix}");
+        self.wait_until(&what, |_, seen| seen.iter().filter(|l| l.starts_with(prefix)).count() >= count).map(drop)
+    }
+
+    fn wait_until(&mut self, what: &str, done: impl Fn(&str, &[String]) -> bool) -> Result<String, JavaError> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            match self.lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+                Ok(line) => {
+                    self.seen.push(line);
+                    if done(&self.seen[self.seen.len() - 1], &self.seen) {
+                        return Ok(self.seen[self.seen.len() - 1].clone());
+                    }
+                }
+                Err(RecvTimeoutError::Timeout) => return Err(format!("no {what:?} in time; last lines: {}", self.tail())),
+                Err(RecvTimeoutError::Disconnected) => return Err(format!("ended without {what:?}: {}", self.tail())),
+            }
+        }
+    }
+
+    /// Lets the program end (its standard input closes), checks its exit code and returns all its lines.
+    pub fn finish(mut self) -> Result<Vec<String>, JavaError> {
+        self.stdin = None;
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            match self.lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+                Ok(line) => self.seen.push(line),
+                Err(RecvTimeoutError::Disconnected) => break,
+                Err(RecvTimeoutError::Timeout) => return Err(format!("did not end: {}", self.tail())),
+            }
+        }
+        let status = self.child.wait().map_err(|e| e.to_string())?;
+        let bad = self.seen.iter().any(|l| l.starts_with("BAD"));
+        if status.success() && !bad {
+            Ok(std::mem::take(&mut self.seen))
+        } else {
+            Err(format!("java ended with {status}: {}", self.tail()))
+        }
+    }
+
+    /// All lines so far that begin with `prefix`.
+    pub fn with(&self, prefix: &str) -> Vec<&str> {
+        self.seen.iter().filter(|l| l.starts_with(prefix)).map(String::as_str).collect()
+    }
+
+    /// Sends a signal by process id (`TERM` lets shutdown hooks run).
+    pub fn signal(&self, name: &str) {
+        let _ = Command::new("kill").arg(format!("-{name}")).arg(self.child.id().to_string()).status();
+    }
+
+    /// SIGTERM, then waits for the end.
+    pub fn terminate(mut self) -> Result<(), JavaError> {
+        self.signal("TERM");
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            match self.lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+                Ok(line) => self.seen.push(line),
+                Err(RecvTimeoutError::Disconnected) => break,
+                Err(RecvTimeoutError::Timeout) => return Err(format!("does not end on SIGTERM: {}", self.tail())),
+            }
+        }
+        self.child.wait().map(drop).map_err(|e| e.to_string())
+    }
+
+    /// Reads what has come, without waiting.
+    pub fn drain(&mut self) {
+        self.seen.extend(self.lines.try_iter());
+    }
+
+    fn tail(&self) -> String {
+        self.seen[self.seen.len().saturating_sub(25)..].join("\n    ")
+    }
+}
+
+impl Drop for Java {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A folder of its own per process for broadcast offsets, under the system's temporary folder.
+fn offsets() -> String {
+    static NEXT: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
+    let n = NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+    std::env::temp_dir().join(format!("ferromq-interop-{}-{n}", std::process::id())).display().to_string()
+}
