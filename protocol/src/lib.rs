@@ -4,9 +4,19 @@
 //! and every format is tested against bytes recorded from Apache RocketMQ 4.9.7 and 5.4.0.
 #![forbid(unsafe_code)]
 
+pub mod batch;
+mod be;
 pub mod command;
+pub mod crc;
+pub mod delay;
 pub mod ext;
+pub mod hash;
 pub mod header;
+pub mod ids;
+pub mod properties;
+pub mod record;
+pub mod sysflag;
+pub mod topic;
 
 pub use command::{Codec, Command};
 pub use ext::ExtFields;

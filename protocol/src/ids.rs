@@ -1,0 +1,64 @@
+//! Message ids: the broker's (store host and commit log offset) and the producer's (unique id).
+//!
+//! Both are upper-case hex of 16 (IPv4) or 28 (IPv6) bytes, so they cannot be told apart by their length.
+mod offset;
+mod unique;
+pub use offset::{join_offset_ids, OffsetMessageId};
+pub use unique::{month_start, UniqueId, UniqueIdGenerator};
+
+/// Why a text is no message id.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum IdError {
+    /// Neither 32 nor 56 characters.
+    #[error("message id '{id}' has {len} characters, expected 32 (IPv4) or 56 (IPv6)")]
+    Length {
+        /// The text.
+        id: String,
+        /// Its bytes.
+        len: usize,
+    },
+    /// A character that is no hex digit.
+    #[error("message id '{id}' is no hexadecimal text")]
+    Digit {
+        /// The text.
+        id: String,
+    },
+    /// The port is not in 0..=65535.
+    #[error("message id '{id}' has port {port}")]
+    Port {
+        /// The text.
+        id: String,
+        /// The number found.
+        port: i32,
+    },
+}
+
+/// Most bytes of an id.
+const ID_BYTES_MAX: usize = 28;
+
+const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
+
+/// Appends `bytes` as upper-case hex.
+fn push_hex(out: &mut String, bytes: &[u8]) {
+    out.reserve(bytes.len() * 2);
+    for byte in bytes {
+        out.push(char::from(DIGITS[usize::from(byte >> 4)]));
+        out.push(char::from(DIGITS[usize::from(byte & 15)]));
+    }
+}
+
+/// The bytes of an id text, in either case, and how many they are.
+fn id_bytes(id: &str) -> Result<([u8; ID_BYTES_MAX], usize), IdError> {
+    if id.len() != 32 && id.len() != 56 {
+        return Err(IdError::Length { id: id.to_owned(), len: id.len() });
+    }
+    let mut bytes = [0; ID_BYTES_MAX];
+    for (byte, pair) in bytes.iter_mut().zip(id.as_bytes().chunks_exact(2)) {
+        let digit = |c: u8| char::from(c).to_digit(16);
+        let (Some(high), Some(low)) = (digit(pair[0]), digit(pair[1])) else {
+            return Err(IdError::Digit { id: id.to_owned() });
+        };
+        *byte = (high * 16 + low) as u8;
+    }
+    Ok((bytes, id.len() / 2))
+}

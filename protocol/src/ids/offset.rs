@@ -1,0 +1,73 @@
+//! The offset message id: store host address, port as i32, commit log offset (wire.md 6.6).
+use super::{id_bytes, push_hex, IdError, ID_BYTES_MAX};
+use crate::be::{array_at, i32_at, i64_at};
+use std::net::{IpAddr, SocketAddr};
+
+/// Says which broker has the message and where; tools connect to the address in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct OffsetMessageId {
+    /// The broker that stored the message.
+    pub store_host: SocketAddr,
+    /// Offset in its commit log.
+    pub physical_offset: i64,
+}
+
+impl OffsetMessageId {
+    /// Appends the text of the id.
+    pub fn write_to(&self, out: &mut String) {
+        let mut bytes = [0; ID_BYTES_MAX];
+        let address = match self.store_host.ip().to_canonical() {
+            IpAddr::V4(ip) => fill(&mut bytes, 0, &ip.octets()),
+            IpAddr::V6(ip) => fill(&mut bytes, 0, &ip.octets()),
+        };
+        let port = fill(&mut bytes, address, &i32::from(self.store_host.port()).to_be_bytes());
+        let end = fill(&mut bytes, port, &self.physical_offset.to_be_bytes());
+        push_hex(out, &bytes[..end]);
+    }
+
+    /// Reads an id, upper or lower case.
+    pub fn parse(id: &str) -> Result<Self, IdError> {
+        let (bytes, len) = id_bytes(id)?;
+        let at = len - 12;
+        let ip = match at {
+            4 => IpAddr::from(array_at::<4>(&bytes, 0).unwrap_or_default()),
+            _ => IpAddr::from(array_at::<16>(&bytes, 0).unwrap_or_default()),
+        };
+        let port = i32_at(&bytes, at);
+        let port = u16::try_from(port).map_err(|_| IdError::Port { id: id.to_owned(), port })?;
+        Ok(Self { store_host: SocketAddr::new(ip, port), physical_offset: i64_at(&bytes, at + 4) })
+    }
+}
+
+impl std::fmt::Display for OffsetMessageId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut text = String::with_capacity(2 * ID_BYTES_MAX);
+        self.write_to(&mut text);
+        f.write_str(&text)
+    }
+}
+
+impl std::str::FromStr for OffsetMessageId {
+    type Err = IdError;
+    fn from_str(id: &str) -> Result<Self, IdError> {
+        Self::parse(id)
+    }
+}
+
+/// The ids of a batch as its answer gives them: joined by commas.
+pub fn join_offset_ids(ids: impl IntoIterator<Item = OffsetMessageId>) -> String {
+    let mut out = String::new();
+    for id in ids {
+        if !out.is_empty() {
+            out.push(',');
+        }
+        id.write_to(&mut out);
+    }
+    out
+}
+
+/// Copies `part` to `at`; returns the position after it.
+fn fill(bytes: &mut [u8], at: usize, part: &[u8]) -> usize {
+    bytes[at..at + part.len()].copy_from_slice(part);
+    at + part.len()
+}
