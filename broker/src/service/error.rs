@@ -1,0 +1,28 @@
+//! The refusal of a request: a response code with its remark, worded as Apache's broker words it, since clients and
+//! operators search for these texts.
+use ferromq_protocol::code::response;
+
+/// Suffix of some remarks: where Apache's clients send their users.
+pub const FAQ: &str = "\nSee https://rocketmq.apache.org/docs/bestPractice/06FAQ for further details.";
+
+/// A request that is not done. The code is one of wire.md 3.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("code {code}: {remark}")]
+pub struct Refusal {
+    /// Response code.
+    pub code: i32,
+    /// Text for the client.
+    pub remark: String,
+}
+
+impl Refusal {
+    /// A refusal with `code` and `remark`.
+    pub fn new(code: i32, remark: impl Into<String>) -> Self {
+        Self { code, remark: remark.into() }
+    }
+
+    /// SYSTEM_ERROR: what Java answers when a handler throws (header or body that cannot be read among others).
+    pub fn system_error(remark: impl Into<String>) -> Self {
+        Self::new(response::SYSTEM_ERROR, remark)
+    }
+}

@@ -1,0 +1,82 @@
+//! What the broker does, as typed requests and answers with the identity of the caller.
+//!
+//! It knows no frame, codec or connection: adapters (`remoting`, others later) translate. One [`Service`] holds every
+//! manager; a manager owns its tables and their locks and is reached through the service's fields. Managers that need
+//! others take `&Service` as an argument instead of keeping references, so there is no cycle of ownership.
+//!
+//! Locks: each manager documents its own; no manager calls another one while holding its lock, except downwards in the
+//! order topics, groups, members, offsets, locks, holds.
+pub mod arrivals;
+pub mod clock;
+pub mod error;
+pub mod groups;
+pub mod holds;
+pub mod identity;
+pub mod locks;
+pub mod members;
+pub mod offsets;
+pub mod topics;
+
+pub use error::Refusal;
+pub use identity::Identity;
+
+use crate::config::{BrokerConfig, LiveConfig};
+use ferromq_store::Store;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+/// Who makes a request.
+#[derive(Clone)]
+pub struct Caller {
+    /// Address of the other side.
+    pub peer: SocketAddr,
+    /// Language ordinal of the request (wire.md 2.4).
+    pub language: i32,
+    /// Version ordinal of the request (wire.md 2.5).
+    pub version: i32,
+    /// The way back to the client; `None` where the transport has none.
+    pub link: Option<Arc<dyn ClientLink>>,
+}
+
+/// The way back to a connected client, whatever the transport. Ids are unique for the life of the process.
+pub trait ClientLink: Send + Sync {
+    /// Identity of the connection.
+    fn id(&self) -> u64;
+    /// Address of the client.
+    fn peer(&self) -> SocketAddr;
+    /// False once the connection is closed.
+    fn is_open(&self) -> bool;
+    /// Tells the client that the membership of a consumer group changed (NOTIFY_CONSUMER_IDS_CHANGED). Never blocks.
+    fn notify_group_changed(&self, group: &str);
+    /// Closes the connection, with the reason for the log.
+    fn close(&self, reason: &str);
+}
+
+/// The broker's state and behaviour.
+pub struct Service {
+    /// Names and addresses of this broker.
+    pub identity: Identity,
+    /// The configuration; use [`config`](Self::config) for a snapshot.
+    pub live_config: LiveConfig,
+    /// The durable log.
+    pub store: Arc<Store>,
+    /// Topic table.
+    pub topics: topics::Topics,
+    /// Subscription groups.
+    pub groups: groups::Groups,
+    /// Committed offsets.
+    pub offsets: offsets::Offsets,
+    /// Connected producers and consumers.
+    pub members: members::Members,
+    /// Queue locks of orderly consumers.
+    pub locks: locks::QueueLocks,
+    /// Held pulls.
+    pub holds: Arc<holds::Holds>,
+}
+
+impl Service {
+    /// A snapshot of the configuration; take one per request batch.
+    pub fn config(&self) -> Arc<BrokerConfig> {
+        self.live_config.snapshot()
+    }
+}
