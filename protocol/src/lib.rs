@@ -7,9 +7,11 @@
 pub mod batch;
 mod be;
 pub mod command;
+pub mod compress;
 pub mod crc;
 pub mod delay;
 pub mod ext;
+pub mod filter;
 pub mod hash;
 pub mod header;
 pub mod ids;
