@@ -1,0 +1,269 @@
+//! The topic table (broker.md 2.3, 10.1; file format store.md 6.2).
+//!
+//! Lock: `table`, a read-write lock held for single look-ups and replacements. A configuration is an immutable value
+//! behind a reference count, so that a request keeps the one it started with. Every change bumps the data version and is
+//! reported to [`Changes`](super::changes::Changes), which writes the file and tells the name servers.
+use super::changes::{Changes, File};
+use super::clock::now_ms;
+use super::identity::Identity;
+use crate::config::BrokerConfig;
+use ferromq_protocol::body::{DataVersion, TopicConfig, TopicConfigTable};
+use ferromq_protocol::topic;
+use parking_lot::RwLock;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+/// Permission bits (broker.md 0.2).
+pub mod perm {
+    /// May be used as a template of auto-created topics.
+    pub const INHERIT: i32 = 1;
+    /// Writable.
+    pub const WRITE: i32 = 2;
+    /// Readable.
+    pub const READ: i32 = 4;
+    /// READ and WRITE.
+    pub const READ_WRITE: i32 = READ | WRITE;
+
+    /// True when messages may be read.
+    pub fn is_readable(perm: i32) -> bool {
+        perm & READ != 0
+    }
+    /// True when messages may be sent.
+    pub fn is_writable(perm: i32) -> bool {
+        perm & WRITE != 0
+    }
+    /// Java's short form, e.g. `RW-`.
+    pub fn text(perm: i32) -> String {
+        [(READ, 'R'), (WRITE, 'W'), (INHERIT, 'X')].iter().map(|(bit, c)| if perm & bit != 0 { *c } else { '-' }).collect()
+    }
+}
+
+/// Topic sysFlag bit: the topic belongs to a unit.
+pub const UNIT: i32 = 1;
+/// Topic sysFlag bit: a retry topic of a unit's consumers.
+pub const UNIT_SUB: i32 = 2;
+
+struct Table {
+    configs: HashMap<String, Arc<TopicConfig>>,
+    version: DataVersion,
+}
+
+/// The topic table.
+pub struct Topics {
+    table: RwLock<Table>,
+    changes: Arc<Changes>,
+    own_names: [String; 3],
+}
+
+impl Topics {
+    /// An empty table of the broker `identity`.
+    pub fn new(identity: &Identity, changes: Arc<Changes>) -> Self {
+        let own_names = [identity.cluster.clone(), identity.name.clone(), topic::reply_topic(&identity.cluster)];
+        let version = DataVersion { state_version: 0, timestamp: now_ms(), counter: 0 };
+        Self { table: RwLock::new(Table { configs: HashMap::new(), version }), changes, own_names }
+    }
+
+    /// The configuration of a topic.
+    pub fn get(&self, topic: &str) -> Option<Arc<TopicConfig>> {
+        self.table.read().configs.get(topic).cloned()
+    }
+
+    /// True when the topic exists.
+    pub fn contains(&self, topic: &str) -> bool {
+        self.table.read().configs.contains_key(topic)
+    }
+
+    /// All configurations, sorted by name, with the version they belong to.
+    pub fn all(&self) -> (BTreeMap<String, Arc<TopicConfig>>, DataVersion) {
+        let table = self.table.read();
+        (table.configs.iter().map(|(n, c)| (n.clone(), Arc::clone(c))).collect(), table.version.clone())
+    }
+
+    /// Number of topics.
+    pub fn len(&self) -> usize {
+        self.table.read().configs.len()
+    }
+
+    /// True when there is no topic.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The current data version.
+    pub fn version(&self) -> DataVersion {
+        self.table.read().version.clone()
+    }
+
+    /// True for topics that administration may not touch: the fixed ones, `rmq_sys_*`, and those named after this broker,
+    /// its cluster, and its reply topic.
+    pub fn is_system(&self, topic: &str) -> bool {
+        topic::is_system(topic) || self.own_names.iter().any(|own| own == topic)
+    }
+
+    /// Creates or replaces a topic.
+    pub fn put(&self, config: TopicConfig) -> Arc<TopicConfig> {
+        let config = Arc::new(config);
+        let mut table = self.table.write();
+        table.configs.insert(config.topic_name.clone(), Arc::clone(&config));
+        bump(&mut table.version);
+        drop(table);
+        self.report(&config.topic_name);
+        config
+    }
+
+    /// Creates or replaces several topics in one change.
+    pub fn put_all(&self, configs: Vec<TopicConfig>) {
+        let names: Vec<String> = configs.iter().map(|c| c.topic_name.clone()).collect();
+        let mut table = self.table.write();
+        table.configs.extend(configs.into_iter().map(|c| (c.topic_name.clone(), Arc::new(c))));
+        bump(&mut table.version);
+        drop(table);
+        names.iter().for_each(|name| self.report(name));
+    }
+
+    /// Removes a topic; false when there was none. The routes keep it until the next full registration, as with the
+    /// reference, whose tools delete it at the name server themselves.
+    pub fn remove(&self, topic: &str) -> bool {
+        let mut table = self.table.write();
+        let existed = table.configs.remove(topic).is_some();
+        if existed {
+            bump(&mut table.version);
+            drop(table);
+            self.changes.file(File::Topics);
+        }
+        existed
+    }
+
+    /// The topic, created with `make` if it does not exist. Two callers at a time get the same one.
+    fn get_or_create(&self, topic: &str, make: impl FnOnce() -> TopicConfig) -> Arc<TopicConfig> {
+        if let Some(config) = self.get(topic) {
+            return config;
+        }
+        let mut table = self.table.write();
+        if let Some(config) = table.configs.get(topic) {
+            return Arc::clone(config);
+        }
+        let config = Arc::new(make());
+        table.configs.insert(topic.to_owned(), Arc::clone(&config));
+        bump(&mut table.version);
+        drop(table);
+        self.report(topic);
+        config
+    }
+
+    /// A retry, dead-letter or other topic the broker makes by itself, created when missing.
+    pub fn get_or_create_own(&self, topic: &str, queues: i32, perm: i32, sys_flag: i32) -> Arc<TopicConfig> {
+        self.get_or_create(topic, || new_config(topic, queues, perm, sys_flag))
+    }
+
+    /// `%RETRY%group`, created when missing (heartbeat, send-back); `order` when a subscribed topic is an order topic.
+    pub fn get_or_create_retry(&self, group: &str, queues: i32, unit: bool, order: bool) -> Arc<TopicConfig> {
+        let name = topic::retry_topic(group);
+        let sys_flag = if unit { UNIT_SUB } else { 0 };
+        self.get_or_create(&name, || TopicConfig { order, ..new_config(&name, queues, perm::READ_WRITE, sys_flag) })
+    }
+
+    /// Auto-creation by a send (broker.md 2.3): the topic as its template allows, or `None`.
+    pub fn create_from_template(&self, name: &str, request: &AutoCreate<'_>, config: &BrokerConfig) -> Option<Arc<TopicConfig>> {
+        let template = self.get(request.template)?;
+        if request.template == topic::AUTO_CREATE && !config.auto_create_topic_enable {
+            // The live table is changed, as by the reference: auto-creation stays impossible until a restart.
+            if template.perm != perm::READ_WRITE {
+                let closed = TopicConfig { perm: perm::READ_WRITE, ..TopicConfig::clone(&template) };
+                self.table.write().configs.insert(request.template.to_owned(), Arc::new(closed));
+            }
+            return None;
+        }
+        if template.perm & perm::INHERIT == 0 {
+            return None;
+        }
+        let queues = request.queues.min(template.write_queue_nums).max(0);
+        let sys_flag = if request.unit { UNIT } else { 0 };
+        Some(self.get_or_create(name, || TopicConfig {
+            topic_filter_type: template.topic_filter_type.clone(),
+            ..new_config(name, queues, template.perm & !perm::INHERIT, sys_flag)
+        }))
+    }
+
+    /// Creates the system topics that are missing (broker.md 2.3).
+    pub fn create_system_topics(&self, identity: &Identity, config: &BrokerConfig) {
+        for new in system_topics(identity, config) {
+            if !self.contains(&new.topic_name) {
+                self.put(new);
+            }
+        }
+    }
+
+    /// Reads the content of `topics.json`.
+    pub fn load(&self, json: &[u8]) -> Result<(), String> {
+        let loaded = TopicConfigTable::decode(json).map_err(|e| e.to_string())?;
+        let mut table = self.table.write();
+        table.configs = loaded.topic_config_table.into_iter().map(|(n, c)| (n, Arc::new(c))).collect();
+        table.version = loaded.data_version;
+        Ok(())
+    }
+
+    fn report(&self, topic: &str) {
+        self.changes.file(File::Topics);
+        self.changes.topic(topic);
+    }
+}
+
+/// What a send says about the topic it wants created.
+#[derive(Debug, Clone, Copy)]
+pub struct AutoCreate<'a> {
+    /// Template topic (`defaultTopic` of the request).
+    pub template: &'a str,
+    /// Queues asked for.
+    pub queues: i32,
+    /// Unit mode.
+    pub unit: bool,
+}
+
+/// Bumps a data version as Java does (store.md 6.1).
+pub fn bump(version: &mut DataVersion) {
+    version.timestamp = now_ms();
+    version.counter += 1;
+}
+
+/// A configuration with the usual values.
+pub fn new_config(name: &str, queues: i32, perm: i32, sys_flag: i32) -> TopicConfig {
+    TopicConfig {
+        topic_name: name.to_owned(),
+        read_queue_nums: queues,
+        write_queue_nums: queues,
+        perm,
+        topic_sys_flag: sys_flag,
+        ..TopicConfig::default()
+    }
+}
+
+/// The topics a 5.4.0 broker creates at start.
+fn system_topics(identity: &Identity, config: &BrokerConfig) -> Vec<TopicConfig> {
+    const RW: i32 = perm::READ_WRITE;
+    let own = |enabled: bool| perm::INHERIT | if enabled { RW } else { 0 };
+    let levels = config.message_delay_level.split_whitespace().count();
+    let mut topics = vec![
+        (topic::SELF_TEST.to_owned(), 1, RW),
+        (topic::BENCHMARK.to_owned(), 1024, RW),
+        (identity.cluster.clone(), 16, own(config.cluster_topic_enable)),
+        (identity.name.clone(), 1, own(config.broker_topic_enable)),
+        (topic::OFFSET_MOVED_EVENT.to_owned(), 1, RW),
+        (topic::SCHEDULE.to_owned(), i32::try_from(levels.max(18)).unwrap_or(18), RW),
+        (topic::reply_topic(&identity.cluster), 1, RW),
+        (format!("rmq_sys_REVIVE_LOG_{}", identity.cluster), config.revive_queue_num, RW),
+        (format!("rmq_sys_SYNC_BROKER_MEMBER_{}", identity.name), 1, perm::INHERIT),
+        (topic::TRANS_HALF.to_owned(), 1, RW),
+        (topic::TRANS_OP_HALF.to_owned(), 1, RW),
+        ("RMQ_SYS_ROCKSDB_TRANS_HALF_TOPIC".to_owned(), 1, RW),
+        ("RMQ_SYS_ROCKSDB_TRANS_OP_HALF_TOPIC".to_owned(), 1, RW),
+        (topic::WHEEL_TIMER.to_owned(), 1, RW),
+    ];
+    if config.auto_create_topic_enable {
+        topics.push((topic::AUTO_CREATE.to_owned(), config.default_topic_queue_nums, RW | perm::INHERIT));
+    }
+    if config.trace_topic_enable {
+        topics.push((config.msg_trace_topic_name.clone(), 1, RW));
+    }
+    topics.into_iter().map(|(name, queues, perm)| new_config(&name, queues, perm, 0)).collect()
+}
