@@ -21,7 +21,7 @@ impl Apache {
         let port = free_port_triple().map_err(|e| e.to_string())?;
         let conf = folder.join("namesrv.conf");
         write(&conf, &format!("listenPort={port}\n"))?;
-        Apache::start(release, folder, "org.apache.rocketmq.namesrv.NamesrvStartup", &conf, port, "128m")
+        Apache::start(release, folder, "org.apache.rocketmq.namesrv.NamesrvStartup", &conf, port, &[JVM, &["-Xmx128m"]].concat())
     }
 
     /// Starts a broker whose data directory is `data` and whose name is `name`. `settings` are lines of broker.conf.
@@ -33,6 +33,31 @@ impl Apache {
         namesrv: &str,
         settings: &str,
     ) -> Result<Apache, JavaError> {
+        let jvm = [JVM, &["-Xmx512m"]].concat();
+        Apache::broker_with(release, folder, data, name, namesrv, settings, &jvm)
+    }
+
+    /// The same with the JVM settings of a benchmark: every compiler tier, G1, 2 GiB of heap.
+    pub fn broker_at_full_speed(
+        release: Release,
+        folder: &Path,
+        data: &Path,
+        name: &str,
+        namesrv: &str,
+    ) -> Result<Apache, JavaError> {
+        let jvm = [&JVM[2..], &["-Xms2g", "-Xmx2g", "-XX:+UseG1GC"]].concat();
+        Apache::broker_with(release, folder, data, name, namesrv, "", &jvm)
+    }
+
+    fn broker_with(
+        release: Release,
+        folder: &Path,
+        data: &Path,
+        name: &str,
+        namesrv: &str,
+        settings: &str,
+        jvm: &[&str],
+    ) -> Result<Apache, JavaError> {
         let port = free_port_triple().map_err(|e| e.to_string())?;
         let conf = folder.join("broker.conf");
         let text = format!(
@@ -42,7 +67,7 @@ impl Apache {
             data = data.display()
         );
         write(&conf, &text)?;
-        Apache::start(release, folder, "org.apache.rocketmq.broker.BrokerStartup", &conf, port, "512m")
+        Apache::start(release, folder, "org.apache.rocketmq.broker.BrokerStartup", &conf, port, jvm)
     }
 
     fn start(
@@ -51,7 +76,7 @@ impl Apache {
         class: &str,
         conf: &Path,
         port: u16,
-        heap: &str,
+        jvm: &[&str],
     ) -> Result<Apache, JavaError> {
         let jars = Jars::get(release)?;
         let home = folder.join("home");
@@ -63,13 +88,18 @@ impl Apache {
             )?;
         }
         let mut java = Command::new("java");
-        java.args(JVM).arg(format!("-Xmx{heap}")).arg("-XX:MaxDirectMemorySize=512m");
+        java.args(jvm).arg("-XX:MaxDirectMemorySize=1g");
         java.arg(format!("-Duser.home={}", folder.display())).env("ROCKETMQ_HOME", &home).env("HOME", folder);
         java.arg("-cp").arg(&jars.class_path).arg(class).arg("-c").arg(conf);
         let mut process = Java::start(java)?;
         let address = format!("127.0.0.1:{port}");
         wait_for_port(&address, &mut process)?;
         Ok(Apache { address, process })
+    }
+
+    /// Process id.
+    pub fn pid(&self) -> u32 {
+        self.process.pid()
     }
 
     /// A clean stop: SIGTERM and wait.

@@ -142,6 +142,11 @@ impl Java {
         self.seen.iter().filter(|l| l.starts_with(prefix)).map(String::as_str).collect()
     }
 
+    /// Process id.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Sends a signal by process id (`TERM` lets shutdown hooks run).
     pub fn signal(&self, name: &str) {
         let _ = Command::new("kill").arg(format!("-{name}")).arg(self.child.id().to_string()).status();
