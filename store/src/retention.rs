@@ -1,0 +1,231 @@
+//! When old segments go: by age in the hours of `deleteWhen`, or earlier when the disk fills up (store.md 2.10).
+//!
+//! Two parts: decisions as plain functions over numbers, and a small thread that looks at the clock and the disk, asks the
+//! decisions and tells the store ([`RetentionTarget`]). What it is not: it deletes no file itself and knows no log. Consume queues and the
+//! index follow the smallest log offset. Manual clean-up requests and the forced destruction of files in use come later.
+//!
+//! Threads: one, woken by its period or the stop; no lock is held while the target works.
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use parking_lot::{Condvar, Mutex};
+
+use crate::index::{now_ms, platform};
+
+/// Above this used percentage writes are refused and segments are deleted before their time.
+pub const WARNING_PERCENT: u8 = 90;
+/// Above this used percentage segments are deleted before their time.
+pub const CLEAN_FORCIBLY_PERCENT: u8 = 85;
+/// Milliseconds of an hour.
+const HOUR_MS: i64 = 3_600_000;
+
+/// The hours of the day in which expired segments are deleted: `deleteWhen`, local hours separated by `;`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DeleteHours(u32);
+
+impl DeleteHours {
+    /// Parses `"04"` or `"00;12"`; `None` if a part is not an hour.
+    pub fn parse(text: &str) -> Option<DeleteHours> {
+        let mut hours = 0;
+        for part in text.split(';').map(str::trim).filter(|part| !part.is_empty()) {
+            let hour: u32 = part.parse().ok().filter(|hour| *hour < 24)?;
+            hours |= 1 << hour;
+        }
+        Some(DeleteHours(hours))
+    }
+
+    /// Whether `hour` (0..24) is one of them.
+    pub fn contains(self, hour: u32) -> bool {
+        hour < 24 && self.0 & (1 << hour) != 0
+    }
+}
+
+/// Settings of the clean-up.
+#[derive(Debug, Clone)]
+pub struct RetentionOptions {
+    /// Age in hours at which a segment has expired (`fileReservedTime`).
+    pub reserved_hours: u32,
+    /// When expired segments are deleted although the disk has room (`deleteWhen`).
+    pub delete_when: DeleteHours,
+    /// Above this used percentage expired segments are deleted at any hour (`diskMaxUsedSpaceRatio`), 10..=95.
+    pub disk_max_used_percent: u8,
+    /// Segments may be deleted before they expire when the disk is nearly full (`cleanFileForciblyEnable`).
+    pub clean_forcibly: bool,
+    /// Segments deleted in one pass at most (`deleteFileBatchMax`); the rest waits for the next pass.
+    pub batch_max: usize,
+    /// Time between passes (`cleanResourceInterval`).
+    pub interval: Duration,
+    /// Time before the first pass.
+    pub first_after: Duration,
+}
+
+impl Default for RetentionOptions {
+    fn default() -> Self {
+        RetentionOptions {
+            reserved_hours: 72,
+            delete_when: DeleteHours(1 << 4),
+            disk_max_used_percent: 75,
+            clean_forcibly: true,
+            batch_max: 10,
+            interval: Duration::from_secs(10),
+            first_after: Duration::from_secs(60),
+        }
+    }
+}
+
+/// A segment as the decision sees it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SegmentAge {
+    /// Offset of the first byte.
+    pub start: i64,
+    /// Last change of the file, milliseconds since the epoch.
+    pub modified_ms: i64,
+}
+
+/// What the fill of a disk means.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct DiskState {
+    /// Writes are refused.
+    pub full: bool,
+    /// Segments go before they expire, if that is allowed.
+    pub clean_immediately: bool,
+    /// Expired segments go at any hour.
+    pub over_max: bool,
+}
+
+/// The three watermarks against a used percentage; an unknown percentage is no pressure.
+pub fn disk_state(used_percent: Option<u8>, options: &RetentionOptions) -> DiskState {
+    let used = used_percent.unwrap_or(0);
+    DiskState {
+        full: used > WARNING_PERCENT,
+        clean_immediately: used > CLEAN_FORCIBLY_PERCENT,
+        over_max: used > options.disk_max_used_percent.clamp(10, 95),
+    }
+}
+
+/// How many segments at the front (oldest first) are to be deleted now. Never the last; stops at the first that stays.
+pub fn segments_to_delete(
+    segments: &[SegmentAge],
+    now_ms: i64,
+    local_hour: u32,
+    disk: DiskState,
+    options: &RetentionOptions,
+) -> usize {
+    let due = options.delete_when.contains(local_hour) || disk.clean_immediately || disk.over_max;
+    let Some(candidates) = segments.len().checked_sub(1).filter(|_| due) else { return 0 };
+    let reserved_ms = i64::from(options.reserved_hours) * HOUR_MS;
+    let at_once = disk.clean_immediately && options.clean_forcibly;
+    segments[..candidates]
+        .iter()
+        .take(options.batch_max)
+        .take_while(|segment| at_once || segment.modified_ms.saturating_add(reserved_ms) <= now_ms)
+        .count()
+}
+
+/// What the clean-up asks of the store. Called from its thread only.
+pub trait RetentionTarget: Send + Sync {
+    /// The log's segments, oldest first, the one written to included.
+    fn segments(&self) -> Vec<SegmentAge>;
+    /// Deletes the segment that starts at `start`, the oldest; then consume queues and index follow.
+    fn delete_oldest(&self, start: i64) -> io::Result<()>;
+    /// Deletes what consume queues and index hold only for records before `min_offset`, and corrects minimum offsets.
+    fn follow(&self, min_offset: i64);
+    /// Refuses or allows writes. `log`: the disk of the log, otherwise that of the consume queues.
+    fn set_disk_full(&self, log: bool, full: bool);
+    /// Directories of the log (several with a multi-path log).
+    fn log_dirs(&self) -> Vec<PathBuf>;
+    /// Directory of the consume queues.
+    fn queue_dir(&self) -> PathBuf;
+}
+
+/// One pass: disk, decision, deletion. `used_percent` and the clock are passed in.
+pub fn pass(
+    target: &dyn RetentionTarget,
+    options: &RetentionOptions,
+    now_ms: i64,
+    local_hour: u32,
+    used_percent: &dyn Fn(&std::path::Path) -> Option<u8>,
+) -> usize {
+    // A new segment goes to the emptiest path there is room on, so the log is full when the best of its paths is.
+    let log = disk_state(target.log_dirs().iter().filter_map(|dir| used_percent(dir)).min(), options);
+    let queues = disk_state(used_percent(&target.queue_dir()), options);
+    target.set_disk_full(true, log.full);
+    target.set_disk_full(false, queues.full);
+    let disk = DiskState {
+        full: log.full || queues.full,
+        clean_immediately: log.clean_immediately || queues.clean_immediately,
+        over_max: log.over_max || queues.over_max,
+    };
+    let segments = target.segments();
+    let mut deleted = 0;
+    for segment in &segments[..segments_to_delete(&segments, now_ms, local_hour, disk, options)] {
+        match target.delete_oldest(segment.start) {
+            Ok(()) => deleted += 1,
+            Err(error) => {
+                tracing::error!(segment = segment.start, %error, "expired segment was not deleted, trying again later");
+                break;
+            }
+        }
+    }
+    if let (true, Some(oldest)) = (deleted > 0, segments.get(deleted)) {
+        tracing::info!(deleted, min_offset = oldest.start, "expired segments deleted");
+        target.follow(oldest.start);
+    }
+    deleted
+}
+
+/// The clean-up thread. Ends at [`stop`](Self::stop) or when dropped.
+pub struct RetentionService {
+    shared: Arc<(Mutex<bool>, Condvar)>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl RetentionService {
+    /// Starts the thread; not to be called with `cleaning: false`.
+    pub fn start(options: RetentionOptions, target: Arc<dyn RetentionTarget>) -> io::Result<RetentionService> {
+        let shared = Arc::new((Mutex::new(false), Condvar::new()));
+        let mine = shared.clone();
+        let run = move || {
+            let mut pause = options.first_after;
+            while !stopped_within(&mine, pause) {
+                pause = options.interval;
+                let now = now_ms();
+                pass(target.as_ref(), &options, now, platform::local_time(now).hour, &platform::disk_used_percent);
+            }
+        };
+        let thread = thread::Builder::new().name("retention".into()).spawn(run)?;
+        Ok(RetentionService { shared, thread: Some(thread) })
+    }
+
+    /// Ends the thread, after the pass it is in. Idempotent.
+    pub fn stop(&mut self) {
+        *self.shared.0.lock() = true;
+        self.shared.1.notify_all();
+        // The last owner of the target may be this very thread.
+        let thread = self.thread.take().filter(|thread| thread.thread().id() != thread::current().id());
+        if thread.is_some_and(|thread| thread.join().is_err()) {
+            tracing::error!("the retention thread panicked");
+        }
+    }
+}
+
+impl Drop for RetentionService {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+fn stopped_within(shared: &(Mutex<bool>, Condvar), pause: Duration) -> bool {
+    let until = Instant::now() + pause;
+    let mut stopped = shared.0.lock();
+    while !*stopped {
+        if shared.1.wait_until(&mut stopped, until).timed_out() {
+            break;
+        }
+    }
+    *stopped
+}
