@@ -1,6 +1,8 @@
 //! One remoting command (a request or a response) and its two header codecs.
 use crate::ext::ExtFields;
-use bytes::Bytes;
+use crate::frame::{self, EncodeError, Fixed};
+use crate::{language, version};
+use bytes::{Bytes, BytesMut};
 
 /// How the header of a frame is written: the `serializeType` byte (wire.md 1.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash)]
@@ -36,6 +38,38 @@ pub struct Command {
 }
 
 impl Command {
+    /// A two-way request of this program in JSON; the transport sets `opaque`.
+    pub fn request(code: i32, ext: ExtFields, body: Bytes) -> Command {
+        Command { code, language: language::RUST, version: version::CURRENT, ext, body, ..Command::default() }
+    }
+
+    /// An answer of this program without header fields: codec and `opaque` of the request.
+    pub fn response_to(request: &Command, code: i32, remark: Option<String>) -> Command {
+        Command {
+            code,
+            language: language::RUST,
+            version: version::CURRENT,
+            opaque: request.opaque,
+            flag: 1,
+            remark,
+            codec: request.codec,
+            ..Command::default()
+        }
+    }
+
+    /// Appends the whole frame, body included. What the binary codec cannot express (codes above 32,767) is written in
+    /// JSON. After an error nothing was written.
+    pub fn encode(&self, out: &mut BytesMut) -> Result<(), EncodeError> {
+        self.encode_head(out, self.body.len())?;
+        out.extend_from_slice(&self.body);
+        Ok(())
+    }
+
+    /// Appends the frame without its body; the frame's length counts `body_len` bytes that the caller sends behind it.
+    pub fn encode_head(&self, out: &mut BytesMut, body_len: usize) -> Result<(), EncodeError> {
+        frame::encode_ext(out, &Fixed::of(self), self.remark.as_deref(), &self.ext, body_len)
+    }
+
     /// True for an answer.
     pub fn is_response(&self) -> bool {
         self.flag & 1 != 0

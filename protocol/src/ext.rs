@@ -13,6 +13,26 @@ struct Span {
     own: bool,
 }
 
+/// Room made for fields at the start of decoding; more of them cost a reallocation.
+const FIELDS_EXPECTED: usize = 16;
+
+/// A text of a decoded field: a range of the shared bytes, or of the side buffer.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Piece {
+    Shared { start: usize, len: usize },
+    Own { start: usize, len: usize },
+}
+
+impl Piece {
+    fn span(self) -> Span {
+        // Frames are at most 16 MiB (24 bits of header length), so positions fit.
+        match self {
+            Piece::Shared { start, len } => Span { start: start as u32, len: len as u32, own: false },
+            Piece::Own { start, len } => Span { start: start as u32, len: len as u32, own: true },
+        }
+    }
+}
+
 /// Header fields in the order of the wire. On duplicate names the last one wins, as in Java.
 ///
 /// `present` distinguishes "no header object" (JSON key absent) from an empty one (`"extFields":{}`).
@@ -37,7 +57,23 @@ impl ExtFields {
 
     /// Fields that will be pushed as ranges of `shared`, which must be valid UTF-8 where ranges point.
     pub(crate) fn over(shared: Bytes) -> Self {
-        Self { shared, ..Self::default() }
+        Self { shared, fields: Vec::with_capacity(FIELDS_EXPECTED), ..Self::default() }
+    }
+
+    /// Adds a field whose texts lie where [`Piece`] says.
+    pub(crate) fn push_pieces(&mut self, name: Piece, value: Option<Piece>) {
+        self.present = true;
+        self.fields.push((name.span(), value.map(Piece::span)));
+    }
+
+    /// Lets `write` append a text to the side buffer and tells where it lies; nothing stays behind after an error.
+    pub(crate) fn keep_with<E>(&mut self, write: impl FnOnce(&mut String) -> Result<(), E>) -> Result<Piece, E> {
+        let start = self.own.len();
+        if let Err(error) = write(&mut self.own) {
+            self.own.truncate(start);
+            return Err(error);
+        }
+        Ok(Piece::Own { start, len: self.own.len() - start })
     }
 
     /// True when the command has a header object, even an empty one.
@@ -57,8 +93,14 @@ impl ExtFields {
 
     /// The value of `name`; `None` when the field is missing or null.
     pub fn get(&self, name: &str) -> Option<&str> {
-        let (_, value) = self.fields.iter().rev().find(|(n, _)| self.text(*n) == name)?;
+        let (_, value) = self.fields.iter().rev().find(|(n, _)| self.bytes(*n) == name.as_bytes())?;
         value.map(|v| self.text(v))
+    }
+
+    /// All fields in wire order as bytes; for the one-pass decoders of [`header!`](crate::header!).
+    #[doc(hidden)]
+    pub fn raw(&self) -> impl Iterator<Item = (&[u8], Option<&[u8]>)> {
+        self.fields.iter().map(|(n, v)| (self.bytes(*n), v.map(|v| self.bytes(v))))
     }
 
     /// All fields in wire order; a null value (binary length 0) is `None`.
@@ -92,14 +134,18 @@ impl ExtFields {
         Span { start, len: text.len() as u32, own: true }
     }
 
-    fn text(&self, span: Span) -> &str {
+    fn bytes(&self, span: Span) -> &[u8] {
         let range = span.start as usize..(span.start + span.len) as usize;
         if span.own {
-            &self.own[range]
+            &self.own.as_bytes()[range]
         } else {
-            // Checked when the span was made; a failed check here would be a bug, answered with an empty text.
-            std::str::from_utf8(&self.shared[range]).unwrap_or_default()
+            &self.shared[range]
         }
+    }
+
+    fn text(&self, span: Span) -> &str {
+        // Checked when the span was made; a failed check here would be a bug, answered with an empty text.
+        std::str::from_utf8(self.bytes(span)).unwrap_or_default()
     }
 }
 

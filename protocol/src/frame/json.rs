@@ -1,0 +1,197 @@
+//! The JSON header (wire.md 2.2), read as leniently as 5.4.0 reads it and written as Java writes it.
+//!
+//! Reading is one pass over the bytes: members are told by name, `extFields` become ranges of the header, and only texts
+//! with escapes are copied. Writing: compact, members sorted by name, every field value a text.
+use super::{Fields, Fixed, FrameError, FIELDS_MAX};
+use crate::command::{Codec, Command};
+use crate::decimal::Decimal;
+use crate::ext::{ExtFields, Piece};
+use crate::header::FieldSink;
+use crate::json::scan::{scalar, RawText, Scalar, Scanner};
+use crate::json::{put_text, JsonError};
+use crate::language;
+use bytes::{BufMut, Bytes, BytesMut};
+use std::borrow::Cow;
+
+/// Reads a header: an object with nothing but blanks and NULs behind it.
+pub(super) fn decode(head: Bytes) -> Result<Command, FrameError> {
+    let text = std::str::from_utf8(&head)
+        .map_err(|error| JsonError { at: error.valid_up_to(), what: "the header is not UTF-8" })?;
+    let mut scanner = Scanner::new(text);
+    let mut command = Command { language: language::JAVA, codec: Codec::Json, ..Command::default() };
+    scanner.expect(b'{', "an object is expected")?;
+    while !scanner.take(b'}') {
+        let name = scanner.string()?;
+        scanner.expect(b':', "a colon is expected")?;
+        // Peers do not escape the names of these members.
+        match scanner.slice(name.start, name.end) {
+            "code" => command.code = int(&mut scanner)?.unwrap_or(0),
+            "language" => command.language = language_of(&mut scanner)?,
+            "version" => command.version = int(&mut scanner)?.unwrap_or(0),
+            "opaque" => command.opaque = int(&mut scanner)?.unwrap_or(0),
+            "flag" => command.flag = int(&mut scanner)?.unwrap_or(0),
+            "remark" => command.remark = text_of(&mut scanner)?.map(Cow::into_owned),
+            "extFields" => command.ext = ext_fields(&mut scanner, &head)?,
+            _ => scanner.skip(1)?,
+        }
+        if !scanner.take(b',') {
+            scanner.expect(b'}', "a comma or the end of the object is expected")?;
+            break;
+        }
+    }
+    scanner.end()?;
+    Ok(command)
+}
+
+/// A number, a number in quotes, or null; fractions are cut off. Anything beyond 32 bits is an error.
+fn int(scanner: &mut Scanner<'_>) -> Result<Option<i32>, JsonError> {
+    let start = scanner.at();
+    let error = |what| JsonError { at: start, what };
+    let word = match scanner.peek() {
+        b'"' | b'\'' => {
+            let raw = scanner.string()?;
+            scanner.slice(raw.start, raw.end)
+        }
+        _ => scanner.word()?,
+    };
+    match scalar(word) {
+        Some(Scalar::Int(int)) => i32::try_from(int).map(Some).map_err(|_| error("a number does not fit 32 bits")),
+        Some(Scalar::Float(float)) if float.trunc().abs() <= f64::from(i32::MAX) => Ok(Some(float as i32)),
+        Some(Scalar::Null) => Ok(None),
+        None if word.is_empty() => Ok(None),
+        _ => Err(error("an integer is expected")),
+    }
+}
+
+/// A name in any case or an ordinal; unknown ones and null are [`language::UNKNOWN`].
+fn language_of(scanner: &mut Scanner<'_>) -> Result<i32, JsonError> {
+    let Some(text) = text_of(scanner)? else { return Ok(language::UNKNOWN) };
+    Ok(match text.parse::<i32>() {
+        Ok(ordinal) if language::name(ordinal).is_some() => ordinal,
+        Ok(_) => language::UNKNOWN,
+        Err(_) => language::ordinal(&text),
+    })
+}
+
+/// A text, or the JSON of any other value; `None` for null.
+fn text_of<'a>(scanner: &mut Scanner<'a>) -> Result<Option<Cow<'a, str>>, JsonError> {
+    Ok(match value(scanner)? {
+        None => None,
+        Some(raw) if !raw.escaped => Some(Cow::Borrowed(scanner.slice(raw.start, raw.end))),
+        Some(raw) => {
+            let mut text = String::with_capacity(raw.end - raw.start);
+            scanner.unescape(raw, &mut text)?;
+            Some(Cow::Owned(text))
+        }
+    })
+}
+
+/// Where the text of a value lies: without quotes for a text, as it stands for any other value, `None` for null.
+#[inline]
+fn value(scanner: &mut Scanner<'_>) -> Result<Option<RawText>, JsonError> {
+    match scanner.peek() {
+        b'"' | b'\'' => scanner.string().map(Some),
+        _ => {
+            let start = scanner.at();
+            // The value stands in an object of the top-level object.
+            scanner.skip(2)?;
+            let end = scanner.at();
+            Ok((scanner.slice(start, end) != "null").then_some(RawText { start, end, escaped: false }))
+        }
+    }
+}
+
+/// An object of scalars (other values are kept as their JSON), or null for none.
+fn ext_fields(scanner: &mut Scanner<'_>, head: &Bytes) -> Result<ExtFields, FrameError> {
+    if scanner.peek() != b'{' {
+        return match value(scanner)? {
+            None => Ok(ExtFields::absent()),
+            Some(_) => Err(scanner.error("extFields must be an object").into()),
+        };
+    }
+    scanner.expect(b'{', "an object is expected")?;
+    let mut ext = ExtFields::over(head.clone());
+    ext.mark_present();
+    while !scanner.take(b'}') {
+        if ext.len() == FIELDS_MAX {
+            return Err(FrameError::TooManyFields);
+        }
+        let name = scanner.string()?;
+        scanner.expect(b':', "a colon is expected")?;
+        let value = value(scanner)?;
+        let name = piece(scanner, name, &mut ext)?;
+        let value = value.map(|raw| piece(scanner, raw, &mut ext)).transpose()?;
+        ext.push_pieces(name, value);
+        if !scanner.take(b',') {
+            scanner.expect(b'}', "a comma or the end of extFields is expected")?;
+            break;
+        }
+    }
+    Ok(ext)
+}
+
+#[inline]
+fn piece(scanner: &Scanner<'_>, raw: RawText, ext: &mut ExtFields) -> Result<Piece, JsonError> {
+    if raw.escaped {
+        ext.keep_with(|own| scanner.unescape(raw, own))
+    } else {
+        Ok(Piece::Shared { start: raw.start, len: raw.end - raw.start })
+    }
+}
+
+/// Appends a header.
+pub(super) fn encode<F: Fields>(out: &mut BytesMut, fixed: &Fixed, remark: Option<&str>, fields: &F) {
+    int_member(out, b"{\"code\":", fixed.code);
+    if fields.present() {
+        out.put_slice(b",\"extFields\":{");
+        fields.write(&mut Sink { out, first: true });
+        out.put_u8(b'}');
+    }
+    int_member(out, b",\"flag\":", fixed.flag);
+    if let Some(name) = language::name(fixed.language) {
+        out.put_slice(b",\"language\":\"");
+        out.put_slice(name.as_bytes());
+        out.put_u8(b'"');
+    }
+    int_member(out, b",\"opaque\":", fixed.opaque);
+    if let Some(remark) = remark {
+        out.put_slice(b",\"remark\":");
+        put_text(out, remark);
+    }
+    int_member(out, b",\"serializeTypeCurrentRPC\":\"JSON\",\"version\":", fixed.version);
+    out.put_u8(b'}');
+}
+
+fn int_member(out: &mut BytesMut, prefix: &[u8], value: i32) {
+    out.put_slice(prefix);
+    out.put_slice(Decimal::new(i64::from(value)).as_bytes());
+}
+
+struct Sink<'a> {
+    out: &'a mut BytesMut,
+    first: bool,
+}
+
+impl Sink<'_> {
+    fn name(&mut self, name: &str) {
+        if !self.first {
+            self.out.put_u8(b',');
+        }
+        self.first = false;
+        put_text(self.out, name);
+        self.out.put_u8(b':');
+    }
+}
+
+impl FieldSink for Sink<'_> {
+    fn text(&mut self, name: &str, value: &str) {
+        self.name(name);
+        put_text(self.out, value);
+    }
+    fn int(&mut self, name: &str, value: i64) {
+        self.name(name);
+        self.out.put_u8(b'"');
+        self.out.put_slice(Decimal::new(value).as_bytes());
+        self.out.put_u8(b'"');
+    }
+}

@@ -1,0 +1,258 @@
+//! The lexical level of JSON, shared by the header codec and the body parser: blanks, texts, numbers, skipping.
+//!
+//! Works on text that is already known to be UTF-8 and gives positions, so that a caller decides what to copy. It
+//! accepts what fastjson2 accepts beyond the standard: single quotes, raw control characters inside texts, trailing
+//! commas (wire.md 2.2). It never reads past its input and nests at most [`DEPTH_MAX`] deep.
+use super::JsonError;
+
+/// Deepest nesting of objects and arrays; anything deeper is an error. Official bodies nest less than ten deep.
+pub const DEPTH_MAX: usize = 64;
+
+/// Where the text between two quotes lies.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct RawText {
+    pub start: usize,
+    pub end: usize,
+    /// True when it has a backslash, so that it must be unescaped.
+    pub escaped: bool,
+}
+
+/// A position in a text.
+pub(crate) struct Scanner<'a> {
+    text: &'a str,
+    bytes: &'a [u8],
+    at: usize,
+}
+
+/// A word of eight equal bytes.
+const fn eight(byte: u8) -> u64 {
+    u64::from_le_bytes([byte; 8])
+}
+
+/// The high bit of every zero byte of `word` (and nothing when there is none; bits above the first hit can be wrong).
+const fn zero_bytes(word: u64) -> u64 {
+    word.wrapping_sub(eight(1)) & !word & eight(0x80)
+}
+
+impl<'a> Scanner<'a> {
+    pub(crate) fn new(text: &'a str) -> Self {
+        Self { text, bytes: text.as_bytes(), at: 0 }
+    }
+
+    pub(crate) fn at(&self) -> usize {
+        self.at
+    }
+
+    pub(crate) fn error(&self, what: &'static str) -> JsonError {
+        JsonError { at: self.at, what }
+    }
+
+    /// Skips blanks and shows the next byte; 0 at the end.
+    #[inline]
+    pub(crate) fn peek(&mut self) -> u8 {
+        while let Some(&byte) = self.bytes.get(self.at) {
+            if !matches!(byte, b' ' | b'\t' | b'\n' | b'\r') {
+                return byte;
+            }
+            self.at += 1;
+        }
+        0
+    }
+
+    /// Takes `byte` if it comes next.
+    #[inline]
+    pub(crate) fn take(&mut self, byte: u8) -> bool {
+        let found = self.peek() == byte && self.at < self.bytes.len();
+        self.at += usize::from(found);
+        found
+    }
+
+    pub(crate) fn expect(&mut self, byte: u8, what: &'static str) -> Result<(), JsonError> {
+        if self.take(byte) {
+            Ok(())
+        } else {
+            Err(self.error(what))
+        }
+    }
+
+    /// Nothing but blanks and NULs may follow the document.
+    pub(crate) fn end(&mut self) -> Result<(), JsonError> {
+        loop {
+            self.peek();
+            match self.bytes.get(self.at) {
+                None => return Ok(()),
+                Some(0) => self.at += 1,
+                Some(_) => return Err(self.error("text behind the document")),
+            }
+        }
+    }
+
+    /// Reads a text with its quotes, which must come next.
+    #[inline]
+    pub(crate) fn string(&mut self) -> Result<RawText, JsonError> {
+        let quote = self.peek();
+        if quote != b'"' && quote != b'\'' {
+            return Err(self.error("a text in quotes is expected"));
+        }
+        let start = self.at + 1;
+        let mut at = start;
+        let mut escaped = false;
+        loop {
+            at = self.find(at, quote);
+            match self.bytes.get(at) {
+                Some(b'\\') => {
+                    escaped = true;
+                    at += 2;
+                }
+                Some(_) => {
+                    self.at = at + 1;
+                    return Ok(RawText { start, end: at, escaped });
+                }
+                None => return Err(self.error("a text does not end")),
+            }
+        }
+    }
+
+    /// Position of the first quote or backslash from `at` on; the length of the input when there is none.
+    #[inline]
+    fn find(&self, mut at: usize, quote: u8) -> usize {
+        let (quotes, backslashes) = (eight(quote), eight(b'\\'));
+        while let Some(chunk) = self.bytes.get(at..).and_then(|rest| rest.first_chunk::<8>()) {
+            let word = u64::from_le_bytes(*chunk);
+            let hits = zero_bytes(word ^ quotes) | zero_bytes(word ^ backslashes);
+            if hits != 0 {
+                return at + (hits.trailing_zeros() / 8) as usize;
+            }
+            at += 8;
+        }
+        while let Some(&byte) = self.bytes.get(at) {
+            if byte == quote || byte == b'\\' {
+                return at;
+            }
+            at += 1;
+        }
+        self.bytes.len()
+    }
+
+    /// The text of a range.
+    pub(crate) fn slice(&self, start: usize, end: usize) -> &'a str {
+        self.text.get(start..end).unwrap_or_default()
+    }
+
+    /// Appends a text, unescaped, to `out`.
+    pub(crate) fn unescape(&self, raw: RawText, out: &mut String) -> Result<(), JsonError> {
+        let mut at = raw.start;
+        while let Some(distance) = self.bytes[at..raw.end].iter().position(|b| *b == b'\\') {
+            out.push_str(self.slice(at, at + distance));
+            at += distance + 1;
+            let kind = *self.bytes.get(at).ok_or(JsonError { at, what: "an escape does not end" })?;
+            at += 1;
+            out.push(match kind {
+                b'"' | b'\'' | b'\\' | b'/' => char::from(kind),
+                b'n' => '\n',
+                b't' => '\t',
+                b'r' => '\r',
+                b'b' => '\u{8}',
+                b'f' => '\u{c}',
+                b'v' => '\u{b}',
+                b'0' => '\0',
+                b'u' => {
+                    let (character, len) = self.unicode(at, raw.end)?;
+                    at += len;
+                    character
+                }
+                _ => return Err(JsonError { at, what: "an unknown escape" }),
+            });
+        }
+        out.push_str(self.slice(at, raw.end));
+        Ok(())
+    }
+
+    /// The character of `XXXX` or `XXXX\uXXXX` at `at` and how many bytes it took. Half a surrogate pair becomes U+FFFD.
+    fn unicode(&self, at: usize, end: usize) -> Result<(char, usize), JsonError> {
+        let unit = self.hex(at, end).ok_or(JsonError { at, what: "four hexadecimal digits are expected" })?;
+        if (0xD800..0xDC00).contains(&unit) && self.bytes.get(at + 4..at + 6) == Some(b"\\u") {
+            if let Some(low @ 0xDC00..0xE000) = self.hex(at + 6, end) {
+                let code = 0x10000 + ((unit - 0xD800) << 10) + (low - 0xDC00);
+                return Ok((char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER), 10));
+            }
+        }
+        Ok((char::from_u32(unit).unwrap_or(char::REPLACEMENT_CHARACTER), 4))
+    }
+
+    fn hex(&self, at: usize, end: usize) -> Option<u32> {
+        let digits = self.bytes[..end].get(at..at + 4)?;
+        digits.iter().try_fold(0, |value, digit| Some(value * 16 + char::from(*digit).to_digit(16)?))
+    }
+
+    /// Reads a number, true, false or null: everything up to the next structural byte or blank.
+    #[inline]
+    pub(crate) fn word(&mut self) -> Result<&'a str, JsonError> {
+        self.peek();
+        let start = self.at;
+        while let Some(&byte) = self.bytes.get(self.at) {
+            if !(byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.' | b'_' | b'$')) {
+                break;
+            }
+            self.at += 1;
+        }
+        if start == self.at {
+            return Err(self.error("a value is expected"));
+        }
+        Ok(self.slice(start, self.at))
+    }
+
+    /// Skips one value of any kind.
+    pub(crate) fn skip(&mut self, depth: usize) -> Result<(), JsonError> {
+        match self.peek() {
+            b'"' | b'\'' => self.string().map(drop),
+            b'{' => self.skip_members(depth, b'}', true),
+            b'[' => self.skip_members(depth, b']', false),
+            _ => {
+                let word = self.word()?;
+                scalar(word).map(drop).ok_or_else(|| self.error("neither a number nor true, false or null"))
+            }
+        }
+    }
+
+    fn skip_members(&mut self, depth: usize, end: u8, keys: bool) -> Result<(), JsonError> {
+        if depth >= DEPTH_MAX {
+            return Err(self.error("nested too deeply"));
+        }
+        self.at += 1;
+        while !self.take(end) {
+            if keys {
+                self.string()?;
+                self.expect(b':', "a colon is expected")?;
+            }
+            self.skip(depth + 1)?;
+            if !self.take(b',') {
+                self.expect(end, "a comma or the end of the list is expected")?;
+                break;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A value that is written without quotes.
+pub(crate) enum Scalar {
+    Null,
+    Bool(bool),
+    Int(i64),
+    Float(f64),
+}
+
+/// What a word means; `None` for anything that is no JSON scalar (also not `NaN` or `Infinity`).
+pub(crate) fn scalar(word: &str) -> Option<Scalar> {
+    match word {
+        "null" => Some(Scalar::Null),
+        "true" => Some(Scalar::Bool(true)),
+        "false" => Some(Scalar::Bool(false)),
+        _ if !word.starts_with(|c: char| c.is_ascii_digit() || c == '-') => None,
+        _ => match word.parse() {
+            Ok(int) => Some(Scalar::Int(int)),
+            Err(_) => word.parse().ok().filter(|f: &f64| f.is_finite()).map(Scalar::Float),
+        },
+    }
+}
