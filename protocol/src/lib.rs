@@ -6,19 +6,25 @@
 
 pub mod batch;
 mod be;
+pub mod code;
 pub mod command;
 pub mod compress;
 pub mod crc;
+mod decimal;
 pub mod delay;
 pub mod ext;
 pub mod filter;
 pub mod hash;
+pub mod frame;
 pub mod header;
 pub mod ids;
+pub mod json;
+pub mod language;
 pub mod properties;
 pub mod record;
 pub mod sysflag;
 pub mod topic;
+pub mod version;
 
 pub use command::{Codec, Command};
 pub use ext::ExtFields;
