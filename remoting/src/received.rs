@@ -1,0 +1,143 @@
+//! Accounting of received requests whose answers are outstanding, per connection and for all connections.
+//!
+//! Requests answered within the handler call are never entered: most connections never touch the table. Only when a
+//! call returns with fewer answers than requests are the rest entered, by opaque, until their answers are sent. A request
+//! that is never answered is forgotten after [`FORGOTTEN_AFTER`].
+//!
+//! Locks: one short mutex per connection, taken by the connection's task after a batch with late answers and by whoever
+//! sends one of them.
+use crate::pending::OpaqueMap;
+use crate::Limits;
+use parking_lot::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// No client waits longer for an answer (long polls are held up to 30 s): its bytes count no more.
+const FORGOTTEN_AFTER: Duration = Duration::from_secs(120);
+
+/// Bytes in flight on all connections of a server or client.
+#[derive(Default)]
+pub(crate) struct TotalInflight(AtomicUsize);
+
+#[derive(Default)]
+struct Table {
+    /// Size and time of arrival of each request that waits for its answer.
+    waiting: OpaqueMap<(usize, Instant)>,
+    bytes: usize,
+    /// A handler call runs: answers sent meanwhile are noted in `early`, since their requests are not entered yet.
+    in_batch: bool,
+    early: Vec<i32>,
+}
+
+pub(crate) struct Received {
+    table: Mutex<Table>,
+    total: Arc<TotalInflight>,
+    /// True when answers must be reported: a batch runs, or something waits. Spares senders the lock otherwise.
+    watch: AtomicBool,
+    /// The task stopped reading because of this table and wants to be told of progress.
+    paused: AtomicBool,
+}
+
+impl Received {
+    pub(crate) fn new(total: Arc<TotalInflight>) -> Self {
+        Self { table: Mutex::default(), total, watch: AtomicBool::new(false), paused: AtomicBool::new(false) }
+    }
+
+    /// A handler call begins.
+    pub(crate) fn begin_batch(&self) {
+        self.table.lock().in_batch = true;
+        self.watch.store(true, Ordering::SeqCst);
+    }
+
+    /// The handler call ended. `requests` are the two-way requests it was given (opaque, bytes), `answered` the opaques
+    /// of the answers it left to the transport.
+    pub(crate) fn end_batch(
+        &self,
+        requests: &mut Vec<(i32, usize)>,
+        answered: impl ExactSizeIterator<Item = Option<i32>>,
+    ) {
+        let mut table = self.table.lock();
+        table.in_batch = false;
+        if answered.len() < requests.len() {
+            let now = Instant::now();
+            for (opaque, bytes) in requests.iter() {
+                let before = table.waiting.insert(*opaque, (*bytes, now)).map_or(0, |(b, _)| b);
+                table.bytes = table.bytes + bytes - before;
+                self.total.0.fetch_add(*bytes, Ordering::Relaxed);
+                self.total.0.fetch_sub(before, Ordering::Relaxed);
+            }
+            answered.flatten().for_each(|opaque| self.take(&mut table, opaque));
+            for opaque in std::mem::take(&mut table.early) {
+                self.take(&mut table, opaque);
+            }
+        }
+        table.early.clear();
+        requests.clear();
+        if table.waiting.is_empty() {
+            self.watch.store(false, Ordering::SeqCst);
+        }
+    }
+
+    fn take(&self, table: &mut Table, opaque: i32) {
+        if let Some((bytes, _)) = table.waiting.remove(&opaque) {
+            table.bytes -= bytes;
+            self.total.0.fetch_sub(bytes, Ordering::Relaxed);
+        }
+    }
+
+    /// True when [`Self::answered`] wants to know of answers.
+    pub(crate) fn watches(&self) -> bool {
+        self.watch.load(Ordering::SeqCst)
+    }
+
+    /// An answer was sent outside of a batch's own. True when the task should be woken to look whether it may read.
+    pub(crate) fn answered(&self, opaque: i32) -> bool {
+        let mut table = self.table.lock();
+        if table.in_batch {
+            table.early.push(opaque);
+        } else if !table.waiting.is_empty() {
+            self.take(&mut table, opaque);
+            if table.waiting.is_empty() {
+                self.watch.store(false, Ordering::SeqCst);
+            }
+        }
+        drop(table);
+        self.paused.load(Ordering::SeqCst)
+    }
+
+    /// True when the connection must not be read from now. The task will then be told of each answer.
+    pub(crate) fn must_pause(&self, limits: &Limits) -> bool {
+        if !self.watches() {
+            return false;
+        }
+        // Set before looking: an answer after the look wakes the task, one before it is seen.
+        self.paused.store(true, Ordering::SeqCst);
+        let table = self.table.lock();
+        let own = table.bytes > limits.inflight_bytes_max || table.waiting.len() > limits.inflight_requests_max;
+        let all = !table.waiting.is_empty() && self.total.0.load(Ordering::Relaxed) > limits.inflight_bytes_total_max;
+        let pause = own || all;
+        self.paused.store(pause, Ordering::SeqCst);
+        pause
+    }
+
+    /// Drops requests that will never be answered. Called from time to time.
+    pub(crate) fn forget_old(&self) {
+        if !self.watches() {
+            return;
+        }
+        let mut table = self.table.lock();
+        let old: Vec<i32> =
+            table.waiting.iter().filter(|(_, (_, at))| at.elapsed() > FORGOTTEN_AFTER).map(|(o, _)| *o).collect();
+        old.into_iter().for_each(|opaque| self.take(&mut table, opaque));
+        if table.waiting.is_empty() && !table.in_batch {
+            self.watch.store(false, Ordering::SeqCst);
+        }
+    }
+}
+
+impl Drop for Received {
+    fn drop(&mut self) {
+        self.total.0.fetch_sub(self.table.get_mut().bytes, Ordering::Relaxed);
+    }
+}
