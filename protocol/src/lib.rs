@@ -6,6 +6,7 @@
 
 pub mod batch;
 mod be;
+pub mod body;
 pub mod code;
 pub mod command;
 pub mod compress;
@@ -17,6 +18,7 @@ pub mod filter;
 pub mod hash;
 pub mod frame;
 pub mod header;
+pub mod headers;
 pub mod ids;
 pub mod json;
 pub mod language;
