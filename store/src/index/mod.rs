@@ -30,7 +30,7 @@ use file::{Shape, Wanted};
 use files::IndexFiles;
 use worker::Shared;
 
-pub use keys::{entries_of, IndexedRecord};
+pub use keys::{entries_of, IndexedRecord, TAG_KEY_PREFIX};
 
 /// One key of one record, as the dispatcher hands it over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -159,6 +159,7 @@ impl IndexService {
     }
 
     /// Physical offsets of records whose key may be `key`, stored in `begin..=end` (milliseconds), newest first, at most `max`.
+    /// A tag is asked for as [`TAG_KEY_PREFIX`] and the tag.
     pub fn query(&self, topic: &str, key: &str, max: usize, begin: i64, end: i64) -> IndexAnswer {
         self.shared.files.query(&Wanted { hash: hash::index_key_hash(topic, key), max, begin, end })
     }

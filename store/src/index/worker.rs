@@ -108,6 +108,8 @@ impl Shared {
         if inbox.queue.len() + entries.len() > self.queue_max {
             let from = inbox.queue.first().map_or(first.physical, |queued| queued.physical);
             inbox.set_range(from, last.physical);
+            drop(inbox);
+            self.wake.notify_one();
             return;
         }
         let was_empty = inbox.queue.is_empty();
