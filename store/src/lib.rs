@@ -1,6 +1,23 @@
-//! (under construction)
+//! The durable log: segments, consume queues, hash index, checkpoint, flush, recovery, retention. Byte-compatible with
+//! Apache RocketMQ's data directory, in both directions.
+//!
+//! Plain threads and files. It knows nothing of the network, of groups or of configuration files' content.
 
+mod batch;
 pub mod checkpoint;
 pub mod config_file;
+mod error;
 pub mod index;
+mod options;
+mod queue;
 pub mod retention;
+mod store;
+mod types;
+
+pub use batch::AppendBatch;
+pub use error::{AppendError, NotWritable, OpenError, ReadError, ShutdownError, WouldBlock};
+pub use index::IndexOptions;
+pub use options::{FlushMode, ReadLimits, StoreOptions, RECORD_EXTRA_BYTES_MAX, UNIT_BYTES};
+pub use retention::{DeleteHours, RetentionOptions};
+pub use store::{LogCursor, Store};
+pub use types::*;

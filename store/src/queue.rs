@@ -1,0 +1,4 @@
+//! One consume queue.
+/// One queue of a topic.
+#[derive(Debug)]
+pub(crate) struct Queue {}
