@@ -1,4 +1,6 @@
 //! The broker, as a library: configuration, service, adapters, and the life of one broker in a process.
 //!
 //! * [`config`]: the property table.
+//! * [`service`]: what the broker does; knows no frame, codec or connection.
 pub mod config;
+pub mod service;

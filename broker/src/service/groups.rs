@@ -5,9 +5,8 @@
 use super::changes::{Changes, File};
 use super::clock::now_ms;
 use super::names;
-use super::topics::bump;
 use crate::config::BrokerConfig;
-use ferromq_protocol::body::{DataVersion, SubscriptionGroupConfig, SubscriptionGroupTable};
+use ferromq_protocol::body::{BodyError, DataVersion, SubscriptionGroupConfig, SubscriptionGroupTable};
 use ferromq_protocol::topic;
 use parking_lot::RwLock;
 use std::collections::{BTreeMap, HashMap};
@@ -28,7 +27,7 @@ pub struct Groups {
 impl Groups {
     /// An empty table.
     pub fn new(changes: Arc<Changes>) -> Self {
-        let version = DataVersion { state_version: 0, timestamp: now_ms(), counter: 0 };
+        let version = DataVersion { timestamp: now_ms(), ..DataVersion::default() };
         Self { table: RwLock::new(Table { configs: HashMap::new(), forbidden: BTreeMap::new(), version }), changes }
     }
 
@@ -52,7 +51,7 @@ impl Groups {
         }
         let created = Arc::new(SubscriptionGroupConfig::new(group));
         table.configs.insert(group.to_owned(), Arc::clone(&created));
-        bump(&mut table.version);
+        table.version.next(now_ms());
         drop(table);
         self.changes.file(File::Groups);
         Some(created)
@@ -69,7 +68,7 @@ impl Groups {
         SubscriptionGroupTable {
             subscription_group_table: table.configs.iter().map(|(n, c)| (n.clone(), SubscriptionGroupConfig::clone(c))).collect(),
             forbidden_table: table.forbidden.clone(),
-            data_version: table.version.clone(),
+            data_version: table.version,
         }
     }
 
@@ -77,7 +76,7 @@ impl Groups {
     pub fn put_all(&self, configs: Vec<SubscriptionGroupConfig>) {
         let mut table = self.table.write();
         table.configs.extend(configs.into_iter().map(|c| (c.group_name.clone(), Arc::new(c))));
-        bump(&mut table.version);
+        table.version.next(now_ms());
         drop(table);
         self.changes.file(File::Groups);
     }
@@ -88,7 +87,7 @@ impl Groups {
         let existed = table.configs.remove(group).is_some();
         let forbidden = table.forbidden.remove(group).is_some();
         if existed || forbidden {
-            bump(&mut table.version);
+            table.version.next(now_ms());
             drop(table);
             self.changes.file(File::Groups);
         }
@@ -113,7 +112,7 @@ impl Groups {
         if topics.is_empty() {
             table.forbidden.remove(group);
         }
-        bump(&mut table.version);
+        table.version.next(now_ms());
         drop(table);
         self.changes.file(File::Groups);
     }
@@ -125,7 +124,7 @@ impl Groups {
             .iter()
             .filter(|name| !self.contains(name))
             .map(|name| {
-                let mut config = SubscriptionGroupConfig::new(name);
+                let mut config = SubscriptionGroupConfig::new(*name);
                 config.consume_broadcast_enable |= name.starts_with(BROADCAST_PREFIX);
                 config
             })
@@ -136,8 +135,8 @@ impl Groups {
     }
 
     /// Reads the content of `subscriptionGroup.json`.
-    pub fn load(&self, json: &[u8]) -> Result<(), String> {
-        let loaded = SubscriptionGroupTable::decode(json).map_err(|e| e.to_string())?;
+    pub fn load(&self, json: &[u8]) -> Result<(), BodyError> {
+        let loaded = SubscriptionGroupTable::decode(json)?;
         let mut table = self.table.write();
         table.configs = loaded.subscription_group_table.into_iter().map(|(n, c)| (n, Arc::new(c))).collect();
         table.forbidden = loaded.forbidden_table;

@@ -7,22 +7,32 @@
 //! Locks: each manager documents its own; no manager calls another one while holding its lock, except downwards in the
 //! order topics, groups, members, offsets, locks, holds.
 pub mod arrivals;
+pub mod back;
+pub mod changes;
 pub mod clock;
+pub mod delay;
 pub mod error;
 pub mod groups;
 pub mod holds;
 pub mod identity;
 pub mod locks;
 pub mod members;
+pub mod names;
 pub mod offsets;
+pub mod persist;
+pub mod send;
+pub mod stats;
 pub mod topics;
 
 pub use error::Refusal;
 pub use identity::Identity;
 
 use crate::config::{BrokerConfig, LiveConfig};
+use ferromq_protocol::ids::UniqueIdGenerator;
 use ferromq_store::Store;
+use parking_lot::Mutex;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::sync::Arc;
 
 /// Who makes a request.
@@ -72,11 +82,36 @@ pub struct Service {
     pub locks: locks::QueueLocks,
     /// Held pulls.
     pub holds: Arc<holds::Holds>,
+    /// Delayed messages.
+    pub delay: Arc<delay::Delay>,
+    /// Counters.
+    pub stats: stats::Stats,
+    /// What has to be written or registered.
+    pub changes: Arc<changes::Changes>,
+    /// Ids for messages that come without one.
+    pub unique_ids: UniqueIdGenerator,
+    /// Held by whoever writes a file of the `config` directory.
+    pub files: Mutex<()>,
+    /// State of [`any_queue`](Self::any_queue).
+    pub spread: AtomicU32,
 }
 
 impl Service {
     /// A snapshot of the configuration; take one per request batch.
     pub fn config(&self) -> Arc<BrokerConfig> {
         self.live_config.snapshot()
+    }
+
+    /// Some queue of `queues`, spread evenly. A topic without queues is an error, as in Java (division by zero).
+    pub fn any_queue(&self, queues: i32) -> Result<i32, Refusal> {
+        /// 2^32 divided by the golden ratio: consecutive values lie far apart.
+        const STEP: u32 = 0x9E37_79B9;
+        let queues = i64::from(queues);
+        if queues <= 0 {
+            return Err(Refusal::system_error("the topic has no queue to choose from"));
+        }
+        let value = i64::from(self.spread.fetch_add(STEP, Relaxed) >> 8);
+        // Smaller than `queues`, which came from an i32.
+        Ok((value % queues) as i32)
     }
 }

@@ -7,7 +7,7 @@ use super::changes::{Changes, File};
 use super::clock::now_ms;
 use super::identity::Identity;
 use crate::config::BrokerConfig;
-use ferromq_protocol::body::{DataVersion, TopicConfig, TopicConfigTable};
+use ferromq_protocol::body::{BodyError, DataVersion, TopicConfig, TopicConfigTable};
 use ferromq_protocol::topic;
 use parking_lot::RwLock;
 use std::collections::{BTreeMap, HashMap};
@@ -59,7 +59,7 @@ impl Topics {
     /// An empty table of the broker `identity`.
     pub fn new(identity: &Identity, changes: Arc<Changes>) -> Self {
         let own_names = [identity.cluster.clone(), identity.name.clone(), topic::reply_topic(&identity.cluster)];
-        let version = DataVersion { state_version: 0, timestamp: now_ms(), counter: 0 };
+        let version = DataVersion { timestamp: now_ms(), ..DataVersion::default() };
         Self { table: RwLock::new(Table { configs: HashMap::new(), version }), changes, own_names }
     }
 
@@ -76,7 +76,7 @@ impl Topics {
     /// All configurations, sorted by name, with the version they belong to.
     pub fn all(&self) -> (BTreeMap<String, Arc<TopicConfig>>, DataVersion) {
         let table = self.table.read();
-        (table.configs.iter().map(|(n, c)| (n.clone(), Arc::clone(c))).collect(), table.version.clone())
+        (table.configs.iter().map(|(n, c)| (n.clone(), Arc::clone(c))).collect(), table.version)
     }
 
     /// Number of topics.
@@ -105,7 +105,7 @@ impl Topics {
         let config = Arc::new(config);
         let mut table = self.table.write();
         table.configs.insert(config.topic_name.clone(), Arc::clone(&config));
-        bump(&mut table.version);
+        table.version.next(now_ms());
         drop(table);
         self.report(&config.topic_name);
         config
@@ -116,7 +116,7 @@ impl Topics {
         let names: Vec<String> = configs.iter().map(|c| c.topic_name.clone()).collect();
         let mut table = self.table.write();
         table.configs.extend(configs.into_iter().map(|c| (c.topic_name.clone(), Arc::new(c))));
-        bump(&mut table.version);
+        table.version.next(now_ms());
         drop(table);
         names.iter().for_each(|name| self.report(name));
     }
@@ -127,7 +127,7 @@ impl Topics {
         let mut table = self.table.write();
         let existed = table.configs.remove(topic).is_some();
         if existed {
-            bump(&mut table.version);
+            table.version.next(now_ms());
             drop(table);
             self.changes.file(File::Topics);
         }
@@ -145,7 +145,7 @@ impl Topics {
         }
         let config = Arc::new(make());
         table.configs.insert(topic.to_owned(), Arc::clone(&config));
-        bump(&mut table.version);
+        table.version.next(now_ms());
         drop(table);
         self.report(topic);
         config
@@ -177,10 +177,10 @@ impl Topics {
         if template.perm & perm::INHERIT == 0 {
             return None;
         }
-        let queues = request.queues.min(template.write_queue_nums).max(0);
+        let queues = request.queues?.min(template.write_queue_nums).max(0);
         let sys_flag = if request.unit { UNIT } else { 0 };
         Some(self.get_or_create(name, || TopicConfig {
-            topic_filter_type: template.topic_filter_type.clone(),
+            topic_filter_type: template.topic_filter_type,
             ..new_config(name, queues, template.perm & !perm::INHERIT, sys_flag)
         }))
     }
@@ -195,8 +195,8 @@ impl Topics {
     }
 
     /// Reads the content of `topics.json`.
-    pub fn load(&self, json: &[u8]) -> Result<(), String> {
-        let loaded = TopicConfigTable::decode(json).map_err(|e| e.to_string())?;
+    pub fn load(&self, json: &[u8]) -> Result<(), BodyError> {
+        let loaded = TopicConfigTable::decode(json)?;
         let mut table = self.table.write();
         table.configs = loaded.topic_config_table.into_iter().map(|(n, c)| (n, Arc::new(c))).collect();
         table.version = loaded.data_version;
@@ -214,16 +214,19 @@ impl Topics {
 pub struct AutoCreate<'a> {
     /// Template topic (`defaultTopic` of the request).
     pub template: &'a str,
-    /// Queues asked for.
-    pub queues: i32,
+    /// Queues asked for; without a number nothing is created.
+    pub queues: Option<i32>,
     /// Unit mode.
     pub unit: bool,
 }
 
-/// Bumps a data version as Java does (store.md 6.1).
-pub fn bump(version: &mut DataVersion) {
-    version.timestamp = now_ms();
-    version.counter += 1;
+/// The content of `topics.json`, and of a registration.
+pub fn table_of(configs: &BTreeMap<String, Arc<TopicConfig>>, version: DataVersion) -> TopicConfigTable {
+    TopicConfigTable {
+        data_version: version,
+        topic_config_table: configs.iter().map(|(n, c)| (n.clone(), TopicConfig::clone(c))).collect(),
+        ..TopicConfigTable::default()
+    }
 }
 
 /// A configuration with the usual values.

@@ -1,0 +1,104 @@
+//! The `config/*.json` files (store.md 6): topics and groups on every change, consumer offsets and the delay progress
+//! periodically, all of them at shutdown.
+//!
+//! One thread, `broker-persist`, writes; administration writes the file it changed itself before it answers. `files`
+//! serialises the writers, so that an older content never replaces a newer one.
+use super::changes::File;
+use super::{topics, Service};
+use ferromq_store::config_file::{self, ConfigFileError};
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+impl File {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Topics => "topics.json",
+            Self::Groups => "subscriptionGroup.json",
+        }
+    }
+}
+
+const CONSUMER_OFFSETS: &str = "consumerOffset.json";
+const DELAY_OFFSETS: &str = "delayOffset.json";
+
+fn path(service: &Service, name: &str) -> PathBuf {
+    service.config().config_dir().join(name)
+}
+
+/// Reads all files into the managers. A file that cannot be read falls back to its `.bak`; an unreadable one stops the start.
+pub fn load(service: &Service) -> Result<(), ConfigFileError> {
+    config_file::load_with(&path(service, File::Topics.name()), |json| service.topics.load(json))?;
+    config_file::load_with(&path(service, File::Groups.name()), |json| service.groups.load(json))?;
+    config_file::load_with(&path(service, CONSUMER_OFFSETS), |json| service.offsets.load(json))?;
+    config_file::load_with(&path(service, DELAY_OFFSETS), |json| service.delay.load(json))?;
+    Ok(())
+}
+
+/// Writes one file now.
+pub fn save(service: &Service, file: File) -> Result<(), ConfigFileError> {
+    let _one_writer = service.files.lock();
+    let content = match file {
+        File::Topics => {
+            let (configs, version) = service.topics.all();
+            topics::table_of(&configs, version).encode_pretty()
+        }
+        File::Groups => service.groups.all().encode_pretty(),
+    };
+    config_file::save(&path(service, file.name()), &content)
+}
+
+/// Writes the consumer offsets if they changed.
+pub fn save_offsets(service: &Service) -> Result<(), ConfigFileError> {
+    if !service.offsets.take_dirty() {
+        return Ok(());
+    }
+    let _one_writer = service.files.lock();
+    config_file::save(&path(service, CONSUMER_OFFSETS), &service.offsets.to_file())
+}
+
+/// Writes the progress of the delay service if it changed.
+pub fn save_delay(service: &Service) -> Result<(), ConfigFileError> {
+    if !service.delay.take_dirty() {
+        return Ok(());
+    }
+    let _one_writer = service.files.lock();
+    config_file::save(&path(service, DELAY_OFFSETS), &service.delay.table().encode_pretty())
+}
+
+/// The thread: writes until [`Changes::stop`](super::changes::Changes::stop), and then everything once more.
+pub fn run(service: &Service) {
+    let config = service.config();
+    let offsets_period = Duration::from_millis(u64::from(config.flush_consumer_offset_interval.unsigned_abs()));
+    let delay_period = Duration::from_millis(config.flush_delay_offset_interval.unsigned_abs());
+    let mut offsets_due = Instant::now() + offsets_period;
+    let mut delay_due = Instant::now() + delay_period;
+    while let Some(files) = service.changes.wait_for_files(offsets_due.min(delay_due)) {
+        for file in files {
+            complain(save(service, file));
+        }
+        let now = Instant::now();
+        if now >= offsets_due {
+            complain(save_offsets(service));
+            offsets_due = now + offsets_period;
+        }
+        if now >= delay_due {
+            complain(save_delay(service));
+            delay_due = now + delay_period;
+        }
+    }
+}
+
+/// Writes everything (shutdown).
+pub fn save_all(service: &Service) {
+    complain(save(service, File::Topics));
+    complain(save(service, File::Groups));
+    complain(save_offsets(service));
+    complain(save_delay(service));
+}
+
+/// What cannot be written now is in memory still, and written with the next change.
+fn complain(result: Result<(), ConfigFileError>) {
+    if let Err(error) = result {
+        tracing::error!(%error, "configuration not saved");
+    }
+}

@@ -1,0 +1,325 @@
+//! Sending (broker.md 3): the checks in their order, and the records of a whole batch laid out for one append.
+//!
+//! A transport adds the sends of everything it read to a [`Sending`], stores them with one append, and answers from the
+//! results. What the messages of a batch share (configuration, time, topic, the property text that the broker adds) is
+//! looked up once. Memory is that of a [`SendScratch`], which is used again.
+//!
+//! Not here: transactions, timer messages and inner batches. They are refused with the answers that a reference broker
+//! gives when these features are switched off.
+mod check;
+pub mod properties;
+mod put;
+
+pub use check::{broker_forbidden, missing as missing_topic, retry_limit};
+pub use put::{illegal_message, refusal_of, Put, PutOutcome};
+
+use super::clock::now_ms;
+use super::{Caller, Refusal, Service};
+use crate::config::{BrokerConfig, FlushDiskType};
+use ferromq_protocol::body::{TopicConfig, TopicFilterType};
+use ferromq_protocol::code::response;
+use ferromq_protocol::{batch, properties as names, record, sysflag, topic};
+use ferromq_store::{AppendBatch, RecordResult};
+use properties::Scan;
+use std::ops::Range;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::Arc;
+
+/// One send, whatever transport it came by (wire.md 4.1).
+#[derive(Debug, Clone, Copy)]
+pub struct SendRequest<'a> {
+    /// Topic.
+    pub topic: &'a str,
+    /// Template of an auto-created topic; empty for none.
+    pub default_topic: &'a str,
+    /// Queues of an auto-created topic.
+    pub default_topic_queues: Option<i32>,
+    /// Queue; negative for any.
+    pub queue_id: i32,
+    /// Message sysFlag (wire.md 6.4). Bits that only the broker may set are ignored.
+    pub sys_flag: i32,
+    /// The application's flag.
+    pub flag: i32,
+    /// Born time, milliseconds.
+    pub born_timestamp: i64,
+    /// Property text.
+    pub properties: &'a str,
+    /// How often the message was consumed before.
+    pub reconsume_times: i32,
+    /// The consumer's own limit of retries.
+    pub max_reconsume_times: Option<i32>,
+    /// Unit mode.
+    pub unit_mode: bool,
+    /// The body is a batch (wire.md 6.3).
+    pub is_batch: bool,
+    /// Body.
+    pub body: &'a [u8],
+}
+
+/// A send that passed the checks and is laid out in the batch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Accepted {
+    /// Its records among the results of the append.
+    pub records: Range<usize>,
+    /// The queue the answer names: the client's choice, also for delayed messages.
+    pub queue_id: i32,
+    /// UNIQ_KEY in [`Sending::text`]; none for a batch.
+    pub unique_key: Option<Range<usize>>,
+    /// With synchronous flush the answer waits for the disk.
+    pub wait_for_flush: bool,
+}
+
+/// Reusable memory of sends; one per thread.
+#[derive(Default)]
+pub struct SendScratch {
+    batch: AppendBatch,
+    stored: String,
+    text: String,
+    suffix: String,
+    suffix_of: Option<Arc<BrokerConfig>>,
+}
+
+/// The sends of one read.
+pub struct Sending<'a> {
+    service: &'a Service,
+    config: Arc<BrokerConfig>,
+    caller: &'a Caller,
+    scratch: &'a mut SendScratch,
+    now_ms: i64,
+    topic: Option<Arc<TopicConfig>>,
+    count: usize,
+}
+
+impl<'a> Sending<'a> {
+    /// Begins an empty batch.
+    pub fn start(service: &'a Service, caller: &'a Caller, scratch: &'a mut SendScratch) -> Self {
+        let config = service.config();
+        scratch.batch.clear();
+        scratch.text.clear();
+        if !scratch.suffix_of.as_ref().is_some_and(|of| Arc::ptr_eq(of, &config)) {
+            scratch.suffix.clear();
+            properties::push(&mut scratch.suffix, names::MSG_REGION, &config.region_id);
+            properties::push(&mut scratch.suffix, names::TRACE_SWITCH, if config.trace_on { "true" } else { "false" });
+            properties::push(&mut scratch.suffix, names::CLUSTER, &service.identity.cluster);
+            scratch.suffix_of = Some(Arc::clone(&config));
+        }
+        Self { service, config, caller, scratch, now_ms: now_ms(), topic: None, count: 0 }
+    }
+
+    /// The configuration this batch is checked against.
+    pub fn config(&self) -> &BrokerConfig {
+        &self.config
+    }
+
+    /// Refuses all sends while the log is busy (broker.md 3.1).
+    pub fn gate(&self) -> Result<(), Refusal> {
+        if self.service.store.append_lock_held_ms() > self.config.os_page_cache_busy_time_out_mills {
+            let remark = "[REJECTREQUEST]system busy, start flow control for a while";
+            return Err(Refusal::new(response::SYSTEM_BUSY, remark));
+        }
+        Ok(())
+    }
+
+    /// Checks a send and lays its records out.
+    pub fn add(&mut self, request: &SendRequest<'_>) -> Result<Accepted, Refusal> {
+        check::accepting(&self.config, self.now_ms)?;
+        let topic = self.topic_of(request)?;
+        let queue_id = match request.queue_id {
+            id if id >= 0 => id,
+            _ => self.service.any_queue(topic.write_queue_nums)?,
+        };
+        if request.is_batch {
+            self.add_batch(request, &topic, queue_id)
+        } else {
+            self.add_single(request, topic, queue_id)
+        }
+    }
+
+    /// Equal topics in a row are looked up once; a topic changed in between is seen by the next batch.
+    fn topic_of(&mut self, request: &SendRequest<'_>) -> Result<Arc<TopicConfig>, Refusal> {
+        if let Some(last) = &self.topic {
+            let queues = last.write_queue_nums.max(last.read_queue_nums);
+            if last.topic_name == request.topic && request.queue_id < queues && !last.order {
+                return Ok(Arc::clone(last));
+            }
+        }
+        let found = check::topic(self.service, &self.config, request, self.caller.peer)?;
+        self.topic = Some(Arc::clone(&found));
+        Ok(found)
+    }
+
+    fn add_single(&mut self, request: &SendRequest<'_>, topic: Arc<TopicConfig>, queue_id: i32) -> Result<Accepted, Refusal> {
+        let dead_letter =
+            check::dead_letter(self.service, &self.config, request, self.caller.version, self.now_ms)?;
+        let scan = properties::scan(request.properties);
+        let level = delay_level(&scan)?;
+        if needs_key(&topic) && !scan.keys {
+            return Err(Refusal::new(response::MESSAGE_ILLEGAL, "Required message key is missing"));
+        }
+        if scan.transactional && !(request.reconsume_times > 0 && level > 0) {
+            let remark = format!("the broker[{}] sending transaction message is forbidden", self.service.identity.ip);
+            return Err(Refusal::new(response::NO_PERMISSION, remark));
+        }
+        let (topic, queue_id, level) = match dead_letter {
+            Some(dead) => (dead, 0, DEAD_LETTER_LEVEL),
+            None => (topic, queue_id, level),
+        };
+        let unique_key = self.build_properties(request.properties, &scan, level == DEAD_LETTER_LEVEL);
+        let multi_tags = if topic.topic_filter_type == TopicFilterType::MultiTag { sysflag::MULTI_TAGS } else { 0 };
+        let message = record::Message {
+            topic: &topic.topic_name,
+            queue_id,
+            flag: request.flag,
+            sys_flag: clients_flags(request.sys_flag) | multi_tags,
+            born_timestamp: request.born_timestamp,
+            born_host: self.caller.peer,
+            store_timestamp: self.now_ms,
+            store_host: self.service.identity.store_host,
+            reconsume_times: request.reconsume_times,
+            prepared_transaction_offset: 0,
+            body: request.body,
+            properties: &self.scratch.stored,
+            queue_offset: 0,
+            physical_offset: 0,
+        };
+        let put = put::Put { service: self.service, config: &self.config };
+        put.lay_out(&mut self.scratch.batch, &message, level.max(0), &scan)?;
+        let at = self.count;
+        self.count += 1;
+        let wait_for_flush = !scan.no_wait;
+        Ok(Accepted { records: at..self.count, queue_id, unique_key: Some(unique_key), wait_for_flush })
+    }
+
+    /// Fills `scratch.stored` and keeps the unique key, which is made when the client gave none.
+    fn build_properties(&mut self, text: &str, scan: &Scan<'_>, dead_letter: bool) -> Range<usize> {
+        let SendScratch { stored, text: kept, suffix, .. } = &mut *self.scratch;
+        stored.clear();
+        match (scan.rebuild, dead_letter) {
+            (false, false) => properties::push_text(stored, text),
+            (_, dead) => properties::push_without(stored, text, |name| {
+                properties::is_brokers_own(name) || (dead && name == names::DELAY)
+            }),
+        }
+        if dead_letter {
+            properties::push(stored, names::DELAY, "-1");
+        }
+        let start = kept.len();
+        match scan.unique_key {
+            Some(key) => kept.push_str(key),
+            None => {
+                kept.push_str(&self.service.unique_ids.next(self.now_ms));
+                properties::push(stored, names::UNIQ_KEY, &kept[start..]);
+            }
+        }
+        stored.push_str(suffix);
+        start..kept.len()
+    }
+
+    /// A batch body: each message is a record of its own, all of them adjacent (broker.md 3.7). They keep just their own
+    /// properties.
+    fn add_batch(&mut self, request: &SendRequest<'_>, topic: &TopicConfig, queue_id: i32) -> Result<Accepted, Refusal> {
+        if request.topic.len() > topic::TOPIC_CHARS_MAX {
+            let remark = format!("message topic length too long {}", request.topic.len());
+            return Err(Refusal::new(response::MESSAGE_ILLEGAL, remark));
+        }
+        if topic::is_retry(request.topic) {
+            let remark = format!("batch request does not support retry group {}", request.topic);
+            return Err(Refusal::new(response::MESSAGE_ILLEGAL, remark));
+        }
+        let scan = properties::scan(request.properties);
+        let sys_flag = clients_flags(request.sys_flag);
+        let put = put::Put { service: self.service, config: &self.config };
+        if delay_level(&scan)? > 0 || sysflag::transaction_type(sys_flag) != sysflag::TRANSACTION_NOT {
+            return Err(illegal_message(&self.config));
+        }
+        put.writable()?;
+        let whole = i64::try_from(request.body.len()).unwrap_or(i64::MAX);
+        if request.body.is_empty() || whole > i64::from(self.config.max_message_size) {
+            return Err(Refusal::system_error(format!("message body size exceeded: {whole} bytes in the batch")));
+        }
+        let inner: Vec<batch::BatchMessage<'_>> = batch::iter(request.body)
+            .collect::<Result<_, _>>()
+            .map_err(|e| Refusal::system_error(format!("the batch body cannot be read: {e}")))?;
+        let messages: Vec<record::Message<'_>> = inner
+            .iter()
+            .map(|inner| record::Message {
+                topic: &topic.topic_name,
+                queue_id,
+                flag: inner.flag,
+                sys_flag,
+                born_timestamp: request.born_timestamp,
+                born_host: self.caller.peer,
+                store_timestamp: self.now_ms,
+                store_host: self.service.identity.store_host,
+                reconsume_times: request.reconsume_times,
+                prepared_transaction_offset: 0,
+                body: inner.body,
+                properties: inner.properties,
+                queue_offset: 0,
+                physical_offset: 0,
+            })
+            .collect();
+        self.scratch.batch.push_group(&messages).map_err(|e| refusal_of(&e, &self.config))?;
+        let at = self.count;
+        self.count += messages.len();
+        Ok(Accepted { records: at..self.count, queue_id, unique_key: None, wait_for_flush: !scan.no_wait })
+    }
+
+    /// Appends everything that was added, with one lock. Gives the position behind it in the log.
+    pub fn store(&mut self) -> Result<i64, Refusal> {
+        let bytes = self.scratch.batch.bytes_len();
+        match self.service.store.append(&mut self.scratch.batch) {
+            Ok(appended) => {
+                let stats = &self.service.stats;
+                stats.put_messages.fetch_add(self.count as i64, Relaxed);
+                stats.put_bytes.fetch_add(bytes as i64, Relaxed);
+                Ok(appended.end_offset)
+            }
+            Err(error) => {
+                self.service.stats.put_failures.fetch_add(self.count as i64, Relaxed);
+                tracing::warn!(%error, messages = self.count, "append failed");
+                Err(refusal_of(&error, &self.config))
+            }
+        }
+    }
+
+    /// Number of records laid out.
+    pub fn records(&self) -> usize {
+        self.count
+    }
+
+    /// Where each record went, after [`store`](Self::store).
+    pub fn results(&self) -> &[RecordResult] {
+        self.scratch.batch.results()
+    }
+
+    /// The unique key of an accepted send.
+    pub fn unique_key(&self, accepted: &Accepted) -> Option<&str> {
+        accepted.unique_key.clone().map(|range| &self.scratch.text[range])
+    }
+
+    /// True when answers that ask for it wait for the disk.
+    pub fn is_sync_flush(&self) -> bool {
+        self.config.flush_disk_type == FlushDiskType::Sync
+    }
+}
+
+/// Marks a dead letter: stored with DELAY = -1, so that nothing is delayed.
+const DEAD_LETTER_LEVEL: i32 = i32::MIN;
+
+/// The delay level of a message, 0 for none. Java throws when the text is no number.
+fn delay_level(scan: &Scan<'_>) -> Result<i32, Refusal> {
+    let Some(text) = scan.delay else { return Ok(0) };
+    text.parse().map_err(|_| Refusal::system_error(format!("property DELAY is no number: {text:?}")))
+}
+
+/// The sysFlag without the bits that tell the layout of the hosts: those follow from the addresses, and a wrong one would
+/// make this record and others behind it unreadable (broker.md 3.2, 9).
+fn clients_flags(sys_flag: i32) -> i32 {
+    sys_flag & !(sysflag::BORN_HOST_V6 | sysflag::STORE_HOST_V6)
+}
+
+/// Topics that are compacted by key demand one (broker.md 3.2, 8).
+fn needs_key(topic: &TopicConfig) -> bool {
+    topic.attributes.get("cleanup.policy").is_some_and(|policy| policy == "COMPACTION")
+}
