@@ -15,7 +15,15 @@ pub fn tags_code(tags: &str) -> i64 {
 /// The hash of `topic#key` as the index file uses it: the absolute value, and 0 for i32::MIN (store.md 4).
 /// The slot is this number modulo the slot count.
 pub fn index_key_hash(topic: &str, key: &str) -> i32 {
-    let hash = extend(extend(extend(0, topic), "#"), key);
+    slot_hash(extend(extend(extend(0, topic), "#"), key))
+}
+
+/// As [`index_key_hash`], of a key that is already put together.
+pub fn index_hash(index_key: &str) -> i32 {
+    slot_hash(java_string_hash(index_key))
+}
+
+fn slot_hash(hash: i32) -> i32 {
     hash.checked_abs().unwrap_or(0)
 }
 

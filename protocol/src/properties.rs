@@ -110,7 +110,7 @@ impl Properties {
     }
 
     /// Sets a property of the program's own making, in place of an earlier value. An empty value removes it;
-    /// separators are left out, because no text can carry them.
+    /// separators are left out where no text can carry them: both from names, U+0002 from values.
     pub fn set(&mut self, name: &str, value: &str) {
         self.remove(name);
         if name.is_empty() || value.is_empty() {
@@ -118,9 +118,9 @@ impl Properties {
         }
         self.close();
         self.text.reserve(name.len() + value.len() + 2);
-        self.push_clean(name);
+        self.push_without(name, is_separator);
         self.text.push(NAME_SEPARATOR);
-        self.push_clean(value);
+        self.push_without(value, |c| c == PROPERTY_SEPARATOR);
         self.text.push(PROPERTY_SEPARATOR);
     }
 
@@ -180,9 +180,9 @@ impl Properties {
         }
     }
 
-    fn push_clean(&mut self, part: &str) {
-        if part.contains(is_separator) {
-            self.text.extend(part.chars().filter(|c| !is_separator(*c)));
+    fn push_without(&mut self, part: &str, unwanted: fn(char) -> bool) {
+        if part.contains(unwanted) {
+            self.text.extend(part.chars().filter(|c| !unwanted(*c)));
         } else {
             self.text.push_str(part);
         }
@@ -222,7 +222,7 @@ mod tests {
         p.set("b", "");
         assert_eq!(p.as_str(), "c\u{1}3\u{2}a\u{1}4\u{2}");
         p.set("d", "x\u{2}y\u{1}z");
-        assert_eq!(p.get("d"), Some("xyz"));
+        assert_eq!(p.get("d"), Some("xy\u{1}z"));
     }
 
     /// What an application may not set is refused with the reason.

@@ -51,6 +51,18 @@ impl ConsumeStats {
 }
 
 json_body! {
+    /// How far all groups of a broker are (317).
+    pub struct ConsumeStatsList {
+        broker_addr: Option<String> = "brokerAddr";
+        /// Objects with one group each; the list has an element per topic.
+        consume_stats_list: Vec<BTreeMap<String, Vec<ConsumeStats>>> = "consumeStatsList";
+        total_diff: i64 = "totalDiff";
+        /// 5.x.
+        total_inflight_diff: i64 = "totalInflightDiff";
+    }
+}
+
+json_body! {
     /// One period of [`BrokerStatsData`].
     pub struct BrokerStatsItem {
         avgpt: f64 = "avgpt";
@@ -67,4 +79,4 @@ json_body! {
         stats_minute: BrokerStatsItem = "statsMinute";
     }
 }
-json_codec!(TopicStatsTable, ConsumeStats, BrokerStatsData);
+json_codec!(TopicStatsTable, ConsumeStats, ConsumeStatsList, BrokerStatsData);
