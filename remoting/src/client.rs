@@ -244,6 +244,13 @@ impl Client {
     }
 }
 
+impl Drop for Shared {
+    /// The last clone of the client is gone: nobody can use its connections any more.
+    fn drop(&mut self) {
+        self.slots.get_mut().slots.values().for_each(|slot| slot.close("the client was dropped"));
+    }
+}
+
 impl Slot {
     fn close(&self, reason: &str) {
         let state = std::mem::replace(&mut self.inner.lock().state, State::Idle);
