@@ -1,4 +1,5 @@
 //! Bodies in the dialect of the protocol: what peers send is read, what is written is what they expect.
+#![expect(clippy::unwrap_used, reason = "helpers of tests may panic as the tests do")]
 use ferromq_protocol::body::*;
 use ferromq_protocol::crc;
 use ferromq_protocol::json::{self, Flavour, Key, Value};

@@ -1,5 +1,6 @@
 //! Ids, hashes, properties, tag expressions and delay levels against what Apache's own classes gave
 //! (`testdata/ids-and-hashes.json`).
+#![expect(clippy::unwrap_used, reason = "helpers of tests may panic as the tests do")]
 use ferromq_protocol::filter::TagExpression;
 use ferromq_protocol::ids::{OffsetMessageId, UniqueId};
 use ferromq_protocol::properties::{self, Properties};

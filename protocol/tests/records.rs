@@ -1,4 +1,5 @@
 //! Records and batches: the vectors of wire.md 9, damage, and round trips of arbitrary ones.
+#![expect(clippy::unwrap_used, reason = "helpers of tests may panic as the tests do")]
 use ferromq_protocol::batch::{self, BatchMessage};
 use ferromq_protocol::record::{self, Message, RecordError, RecordView};
 use ferromq_protocol::{ids::OffsetMessageId, sysflag};

@@ -44,7 +44,7 @@ impl UniqueIdGenerator {
         // Relaxed: any value stored is a right month start, and the counter only has to differ.
         let mut start = self.month_start.load(Ordering::Relaxed);
         let mut elapsed = now_ms.saturating_sub(start);
-        if elapsed >= SHORTEST_MONTH_MS || elapsed < -STEP_BACK_MS_MAX {
+        if !(-STEP_BACK_MS_MAX..SHORTEST_MONTH_MS).contains(&elapsed) {
             start = month_start(now_ms, self.utc_offset_ms);
             self.month_start.store(start, Ordering::Relaxed);
             elapsed = now_ms - start;
