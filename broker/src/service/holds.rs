@@ -119,7 +119,14 @@ impl Holds {
 
     /// Holds a pull unless `held_max` are held already. `max_offset` tells the end of the queue; it is asked after the hold is
     /// in place, so that a message that arrives meanwhile ends it.
-    pub fn hold(self: &Arc<Self>, topic: &str, queue_id: i32, hold: Hold, held_max: usize, max_offset: impl FnOnce() -> i64) {
+    pub fn hold(
+        self: &Arc<Self>,
+        topic: &str,
+        queue_id: i32,
+        hold: Hold,
+        held_max: usize,
+        max_offset: impl FnOnce() -> i64,
+    ) {
         let bytes = self.bytes.fetch_add(hold.bytes, Ordering::Relaxed) + hold.bytes;
         let count = self.count.fetch_add(1, Ordering::SeqCst);
         if count >= held_max || bytes > HELD_BYTES_MAX || self.closed.load(Ordering::SeqCst) {
@@ -278,7 +285,7 @@ mod tests {
             matches: Box::new(move |code| tag.is_none_or(|tag| tag == code)),
             is_wanted: Box::new(|| true),
             bytes: 100,
-            done: Box::new(move |wake| drop(done.send((pull_from, wake)))),
+            done: Box::new(move |wake| done.send((pull_from, wake)).unwrap_or_default()),
         }
     }
 

@@ -8,8 +8,8 @@
 //! Clients are notified and closed after it is released. Times are passed in.
 use super::{Caller, ClientLink};
 use ferromq_protocol::body::{
-    Connection, ConsumeFromWhere, ConsumeType, ConsumerConnection, ConsumerData, MessageModel, ProducerConnection, ProducerInfo,
-    ProducerTable, SubscriptionData,
+    Connection, ConsumeFromWhere, ConsumeType, ConsumerConnection, ConsumerData, MessageModel, ProducerConnection,
+    ProducerInfo, ProducerTable, SubscriptionData,
 };
 use ferromq_protocol::{filter, language};
 use parking_lot::RwLock;
@@ -117,18 +117,24 @@ impl Members {
     pub fn register_consumer(&self, caller: &Caller, registration: &Registration<'_>, now_ms: i64) -> bool {
         let Some(link) = &caller.link else { return false };
         let data = registration.data;
-        let mut tables = self.0.write();
-        let tables = &mut *tables;
+        let mut guard = self.0.write();
+        let tables = &mut *guard;
         if !tables.consumers.contains_key(&data.group_name) {
             tables.consumers.insert(data.group_name.clone(), ConsumerGroup::new(data));
         }
         let Some(group) = tables.consumers.get_mut(&data.group_name) else { return false };
-        (group.consume_type, group.model, group.from_where) = (data.consume_type, data.message_model, data.consume_from_where);
+        (group.consume_type, group.model, group.from_where) =
+            (data.consume_type, data.message_model, data.consume_from_where);
         let mut changed = match group.clients.get_mut(&link.id()) {
             Some(known) => {
                 known.last_update_ms = now_ms;
                 if known.client_id != registration.client_id {
-                    tracing::warn!(group = data.group_name, old = known.client_id, new = registration.client_id, "client id changed");
+                    tracing::warn!(
+                        group = data.group_name,
+                        old = known.client_id,
+                        new = registration.client_id,
+                        "client id changed"
+                    );
                     registration.client_id.clone_into(&mut known.client_id);
                 }
                 false
@@ -144,7 +150,7 @@ impl Members {
             changed |= group.update_subscriptions(&data.subscription_data_set);
         }
         let to_tell = if changed && registration.notify { group.to_tell() } else { Links::new() };
-        let _ = tables;
+        drop(guard);
         self.tell(&data.group_name, to_tell);
         changed
     }
@@ -224,11 +230,11 @@ impl Members {
     pub fn view(&self, group: &str, topic: &str) -> Option<GroupView> {
         let tables = self.0.read();
         let group = tables.consumers.get(group)?;
-        Some(GroupView { model: group.model, subscription: group.subscriptions.get(topic).cloned() })
+        Some(GroupView { model: group.model, subscription: group.subscriptions.get(topic).map(Arc::clone) })
     }
 
-    /// True when this connection is a member of the group and the group does not pull by itself.
-    pub fn is_push_member(&self, group: &str, link_id: Option<u64>) -> bool {
+    /// True when this connection is a member of the group, or the group does not pull by itself.
+    pub fn may_pull(&self, group: &str, link_id: Option<u64>) -> bool {
         let tables = self.0.read();
         let Some(group) = tables.consumers.get(group) else { return false };
         group.consume_type != ConsumeType::Actively || link_id.is_some_and(|id| group.clients.contains_key(&id))
@@ -285,7 +291,11 @@ impl Members {
             consume_from_where: group.from_where,
             consume_type: group.consume_type,
             message_model: group.model,
-            subscription_table: group.subscriptions.iter().map(|(t, s)| (t.clone(), SubscriptionData::clone(s))).collect(),
+            subscription_table: group
+                .subscriptions
+                .iter()
+                .map(|(t, s)| (t.clone(), SubscriptionData::clone(s)))
+                .collect(),
         })
     }
 
@@ -310,7 +320,9 @@ impl Members {
         };
         let tables = self.0.read();
         let groups = tables.producers.iter();
-        ProducerTable { data: groups.map(|(group, clients)| (group.clone(), clients.values().map(info).collect())).collect() }
+        ProducerTable {
+            data: groups.map(|(group, clients)| (group.clone(), clients.values().map(info).collect())).collect(),
+        }
     }
 
     fn tell(&self, group: &str, links: Links) {
@@ -376,6 +388,7 @@ impl Tables {
         }
         if group.clients.is_empty() {
             self.consumers.remove(name);
+            self.fingerprints.remove(name);
             return Links::new();
         }
         group.to_tell()
@@ -399,5 +412,4 @@ impl Tables {
 }
 
 #[cfg(test)]
-#[path = "members_tests.rs"]
 mod tests;

