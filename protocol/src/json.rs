@@ -23,3 +23,6 @@ pub struct JsonError {
     /// What is wrong there.
     pub what: &'static str,
 }
+
+#[cfg(test)]
+mod tests;
