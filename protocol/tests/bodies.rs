@@ -198,7 +198,7 @@ fn compressed_registrations() {
 fn configuration_files() {
     for version in ["4.9.7", "5.4.0"] {
         let file = |name: &str| {
-            std::fs::read(format!("{}/testdata/config/{version}/{name}", env!("CARGO_MANIFEST_DIR"))).unwrap()
+            std::fs::read(format!("{}/../testdata/config/{version}/{name}", env!("CARGO_MANIFEST_DIR"))).unwrap()
         };
         assert!(round_trip!(TopicConfigTable, &file("topics.json")).topic_config_table.len() > 10);
         assert!(

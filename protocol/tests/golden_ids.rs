@@ -1,5 +1,5 @@
 //! Ids, hashes, properties, tag expressions and delay levels against what Apache's own classes gave
-//! (`testdata/ids-and-hashes.json`).
+//! (`testdata/ids-and-hashes.json.zst`).
 #![expect(clippy::unwrap_used, reason = "helpers of tests may panic as the tests do")]
 use ferromq_protocol::filter::TagExpression;
 use ferromq_protocol::ids::{OffsetMessageId, UniqueId};
@@ -10,8 +10,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// The entries of one section; an empty one would test nothing.
 fn section(name: &str) -> Vec<Value> {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/testdata/ids-and-hashes.json");
-    let document: Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../testdata/ids-and-hashes.json.zst");
+    let text = zstd::decode_all(std::fs::File::open(path).unwrap()).unwrap();
+    let document: Value = serde_json::from_slice(&text).unwrap();
     let entries = document[name].as_array().unwrap().clone();
     assert!(!entries.is_empty(), "{name}");
     entries

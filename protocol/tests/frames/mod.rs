@@ -1,9 +1,11 @@
 //! The recorded frames of `testdata/frames` for tests.
+#![allow(clippy::unwrap_used, reason = "helpers of tests may panic as the tests do")]
 use serde_json::Value;
 use std::fmt;
 use std::path::PathBuf;
 
 /// One recorded frame. Of a long body only the first bytes were recorded; the rest is zeros here.
+#[allow(dead_code)] // every test uses some of it
 pub struct Recorded {
     pub file: &'static str,
     pub number: i64,
@@ -13,6 +15,10 @@ pub struct Recorded {
     pub req_code: i32,
     pub opaque: i32,
     pub body_len: usize,
+    /// True when not all of the body was recorded.
+    pub cut: bool,
+    /// True for answers.
+    pub response: bool,
     pub frame: Vec<u8>,
     /// The header as an independent decoder read it.
     pub header: Value,
@@ -63,6 +69,8 @@ fn record(file: &'static str, line: &[u8]) -> Recorded {
         req_code: int("req_code") as i32,
         opaque: int("opaque") as i32,
         body_len: int("body_len") as usize,
+        cut: line["cut"].as_bool() == Some(true),
+        response: line["dir"] == "response",
         frame,
         header,
     }
