@@ -15,6 +15,29 @@ use std::sync::Arc;
 /// Commits per step of the data version, when nothing else is configured.
 const VERSION_STEP_DEFAULT: i64 = 500;
 
+/// Length and number of the periods in which deliveries are counted: together they are what a rate is taken over.
+const PERIOD_MS: i64 = 10_000;
+const PERIODS: usize = 6;
+
+/// Messages delivered in the last minute, in periods of ten seconds. Counting costs an addition, asking nothing before.
+#[derive(Debug, Default, Clone, PartialEq)]
+struct Deliveries([(i64, i64); PERIODS]);
+
+impl Deliveries {
+    fn add(&mut self, messages: i64, now_ms: i64) {
+        let period = now_ms / PERIOD_MS;
+        let slot = &mut self.0[period.rem_euclid(PERIODS as i64) as usize];
+        *slot = if slot.0 == period { (period, slot.1 + messages) } else { (period, messages) };
+    }
+
+    /// Messages per second.
+    fn rate(&self, now_ms: i64) -> f64 {
+        let oldest = now_ms / PERIOD_MS - PERIODS as i64;
+        let recent: i64 = self.0.iter().filter(|(period, _)| *period > oldest).map(|(_, messages)| messages).sum();
+        recent as f64 * 1000.0 / (PERIOD_MS * PERIODS as i64) as f64
+    }
+}
+
 /// The offsets of one group on one topic, by queue.
 #[derive(Debug, Default, Clone, PartialEq)]
 struct Queues {
@@ -23,6 +46,20 @@ struct Queues {
     pulled: BTreeMap<i32, i64>,
     /// Resets that no pull has taken yet. Not stored.
     resets: BTreeMap<i32, i64>,
+    deliveries: Deliveries,
+}
+
+/// What a pull leaves behind.
+#[derive(Debug, Clone, Copy)]
+pub struct PullTrace {
+    /// Where it ended.
+    pub next: i64,
+    /// The offset that came with it, to be stored.
+    pub commit: Option<i64>,
+    /// Messages it got.
+    pub messages: usize,
+    /// Milliseconds since 1970.
+    pub now_ms: i64,
 }
 
 /// The offsets of one group on one topic. Kept by whoever does several things with it.
@@ -102,15 +139,23 @@ impl Offsets {
     }
 
     /// Remembers where a pull ended, and stores the offset that came with it.
-    pub fn pulled(&self, group: &str, topic: &str, queue_id: i32, next: i64, commit: Option<i64>) {
+    pub fn pulled(&self, group: &str, topic: &str, queue_id: i32, trace: &PullTrace) {
         let progress = self.get_or_create(group, topic);
         let mut queues = progress.0.lock();
-        queues.pulled.insert(queue_id, next);
-        if let Some(offset) = commit {
+        queues.pulled.insert(queue_id, trace.next);
+        if trace.messages > 0 {
+            queues.deliveries.add(i64::try_from(trace.messages).unwrap_or(0), trace.now_ms);
+        }
+        if let Some(offset) = trace.commit {
             queues.committed.insert(queue_id, offset);
             drop(queues);
             self.changed();
         }
+    }
+
+    /// Messages of the topic that the group got per second, over the last minute.
+    pub fn delivery_rate(&self, group: &str, topic: &str, now_ms: i64) -> f64 {
+        self.get(group, topic).map_or(0.0, |progress| progress.0.lock().deliveries.rate(now_ms))
     }
 
     /// Where the last pull of a queue ended.
@@ -240,8 +285,8 @@ mod tests {
     fn the_file_holds_the_committed_offsets() {
         let offsets = Offsets::new();
         offsets.commit("g", "t", 0, 12);
-        offsets.pulled("g", "t", 1, 30, Some(7));
-        offsets.pulled("h", "t", 0, 5, None);
+        offsets.pulled("g", "t", 1, &PullTrace { next: 30, commit: Some(7), messages: 9, now_ms: 0 });
+        offsets.pulled("h", "t", 0, &PullTrace { next: 5, commit: None, messages: 0, now_ms: 0 });
         assert!(offsets.take_dirty() && !offsets.take_dirty());
         let file = offsets.to_file();
         let text = String::from_utf8_lossy(&file).into_owned();
@@ -272,6 +317,17 @@ mod tests {
         assert_eq!(offsets.committed("g", "t", 0), Some(2));
         assert_eq!((offsets.take_reset("g", "t", 0), offsets.take_reset("g", "t", 0)), (Some(2), None));
         assert_eq!(offsets.committed("g", "t", 0), Some(2));
+    }
+
+    // A rate counts the last minute and forgets what is older.
+    #[test]
+    fn rates_cover_the_last_minute() {
+        let mut deliveries = Deliveries::default();
+        deliveries.add(60, 100_000);
+        deliveries.add(60, 130_000);
+        assert_eq!((deliveries.rate(131_000), deliveries.rate(165_000), deliveries.rate(200_000)), (2.0, 1.0, 0.0));
+        deliveries.add(30, 160_000);
+        assert_eq!(deliveries.rate(161_000), 1.5);
     }
 
     // Deleting a topic or group removes its entries and nothing else.

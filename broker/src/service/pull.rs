@@ -3,7 +3,9 @@
 //! Nothing here waits: a pull that finds nothing tells its caller until when it may be held and for what, one whose data is
 //! not in memory asks to be done again on a thread that may wait. Per pull, not per message: a look-up of group, topic and
 //! subscription, each a shared lock for one map access.
+use super::clock::now_ms;
 use super::error::FAQ;
+use super::offsets::PullTrace;
 use super::topics::perm;
 use super::{Caller, Refusal, Service};
 use crate::config::BrokerConfig;
@@ -183,7 +185,8 @@ pub fn pull(service: &Service, caller: &Caller, request: &PullRequest<'_>, pass:
     let Ok(result) = read else { return Ok(Pulled::Cold) };
     count(service, &result);
     let commit = request.commit_offset.filter(|_| pass.first);
-    service.offsets.pulled(request.group, request.topic, request.queue_id, result.next_offset, commit);
+    let trace = PullTrace { next: result.next_offset, commit, messages: result.count, now_ms: now_ms() };
+    service.offsets.pulled(request.group, request.topic, request.queue_id, &trace);
     let answer = answer(result, request, &group, &topic);
     match request.suspend {
         Some(asked) if pass.first && answer.code == response::PULL_NOT_FOUND => {
