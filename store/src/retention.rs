@@ -229,3 +229,119 @@ fn stopped_within(shared: &(Mutex<bool>, Condvar), pause: Duration) -> bool {
     }
     *stopped
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::path::Path;
+
+    const HOUR: i64 = HOUR_MS;
+
+    fn aged(hours: &[i64]) -> Vec<SegmentAge> {
+        hours
+            .iter()
+            .enumerate()
+            .map(|(i, h)| SegmentAge { start: i as i64 * 100, modified_ms: 1000 * HOUR - h * HOUR })
+            .collect()
+    }
+
+    fn count(hours: &[i64], hour: u32, used: Option<u8>, options: &RetentionOptions) -> usize {
+        segments_to_delete(&aged(hours), 1000 * HOUR, hour, disk_state(used, options), options)
+    }
+
+    /// `deleteWhen` is a list of hours; anything else is refused.
+    #[test]
+    fn hours_of_the_day() {
+        let hours = DeleteHours::parse("04; 16").unwrap();
+        assert!(hours.contains(4) && hours.contains(16) && !hours.contains(5) && !hours.contains(40));
+        assert_eq!(DeleteHours::parse("24"), None);
+        assert_eq!(DeleteHours::parse("4,5"), None);
+        assert_eq!(DeleteHours::parse(""), Some(DeleteHours(0)));
+    }
+
+    /// Without pressure expired segments go in the given hours only, oldest first, never the last, ten at most.
+    #[test]
+    fn expired_segments_go_in_their_hour() {
+        let options = RetentionOptions::default();
+        assert_eq!(count(&[100, 80, 72, 71, 90], 4, Some(10), &options), 3, "stops at the first that has not expired");
+        assert_eq!(count(&[100, 80, 72, 71, 90], 5, Some(10), &options), 0);
+        assert_eq!(count(&[100, 100], 4, None, &options), 1, "the last segment stays");
+        assert_eq!(count(&[100], 4, None, &options), 0);
+        assert_eq!(count(&[], 4, None, &options), 0);
+        assert_eq!(count(&[100; 30], 4, None, &options), 10);
+    }
+
+    /// The watermarks: expired ones at any hour above 75 %, all of them above 85 % if that is allowed.
+    #[test]
+    fn a_filling_disk_makes_room() {
+        let options = RetentionOptions::default();
+        assert_eq!(count(&[100, 1, 1], 5, Some(75), &options), 0);
+        assert_eq!(count(&[100, 1, 1], 5, Some(76), &options), 1);
+        assert_eq!(count(&[100, 1, 1], 5, Some(86), &options), 2);
+        let gentle = RetentionOptions { clean_forcibly: false, ..options.clone() };
+        assert_eq!(count(&[100, 1, 1], 5, Some(99), &gentle), 1);
+        let states = |used| disk_state(Some(used), &options);
+        assert!(!states(90).full && states(91).full && states(86).clean_immediately && !states(85).clean_immediately);
+    }
+
+    #[derive(Default)]
+    struct Target {
+        segments: Mutex<Vec<SegmentAge>>,
+        followed: Mutex<Vec<i64>>,
+        full: Mutex<Vec<(bool, bool)>>,
+    }
+
+    impl RetentionTarget for Target {
+        fn segments(&self) -> Vec<SegmentAge> {
+            self.segments.lock().clone()
+        }
+        fn delete_oldest(&self, start: i64) -> io::Result<()> {
+            let removed = self.segments.lock().remove(0);
+            assert_eq!(removed.start, start);
+            Ok(())
+        }
+        fn follow(&self, min_offset: i64) {
+            self.followed.lock().push(min_offset);
+        }
+        fn set_disk_full(&self, log: bool, full: bool) {
+            self.full.lock().push((log, full));
+        }
+        fn log_dirs(&self) -> Vec<PathBuf> {
+            vec!["log-a".into(), "log-b".into()]
+        }
+        fn queue_dir(&self) -> PathBuf {
+            "queues".into()
+        }
+    }
+
+    /// A pass deletes what was decided, queues and index follow once, and each disk has its own say about writes.
+    #[test]
+    fn a_pass_tells_the_store() {
+        let target = Target { segments: Mutex::new(aged(&[100, 90, 1])), ..Target::default() };
+        let used = |dir: &Path| Some(if dir == Path::new("log-a") { 99 } else { 91 });
+        assert_eq!(pass(&target, &RetentionOptions::default(), 1000 * HOUR, 12, &used), 2);
+        assert_eq!(*target.followed.lock(), [200]);
+        assert_eq!(*target.full.lock(), [(true, true), (false, true)]);
+        let one_path_left = |dir: &Path| Some(if dir == Path::new("log-a") { 99 } else { 10 });
+        assert_eq!(pass(&target, &RetentionOptions::default(), 1000 * HOUR, 12, &one_path_left), 0);
+        assert_eq!(target.full.lock()[2..], [(true, false), (false, false)]);
+        assert_eq!(target.followed.lock().len(), 1);
+    }
+
+    /// The thread makes its first pass in time and ends at once when stopped.
+    #[test]
+    fn the_thread_runs_and_stops() {
+        let target = Arc::new(Target::default());
+        let options =
+            RetentionOptions { first_after: Duration::ZERO, interval: Duration::from_secs(3600), ..Default::default() };
+        let mut service = RetentionService::start(options, target.clone()).unwrap();
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while target.full.lock().len() < 2 {
+            assert!(Instant::now() < deadline);
+            thread::yield_now();
+        }
+        service.stop();
+        service.stop();
+        assert_eq!(target.full.lock().len(), 2);
+    }
+}

@@ -1,5 +1,6 @@
 //! The configuration tables that Apache RocketMQ 4.9.7 and 5.4.0 left beside the log: they parse to what the official broker
 //! answered, from the file and from its backup, and survive being saved by us.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::collections::BTreeMap;
 use std::path::Path;

@@ -260,7 +260,9 @@ impl Inner {
             if difference < 0 {
                 return None;
             }
-            let time = self.header.begin_timestamp.saturating_add(i64::from(difference) * 1000);
+            // The first entry's difference was taken before the file had its begin, which is that entry's own time.
+            let since_begin = if number == 1 { 0 } else { i64::from(difference) * 1000 };
+            let time = self.header.begin_timestamp.saturating_add(since_begin);
             if read_i32(&self.map, at) == wanted.hash && time >= wanted.begin && time <= wanted.end {
                 let physical = read_i64(&self.map, at + 4);
                 // A record that was dispatched twice (after an abnormal stop) stands here twice in a row.

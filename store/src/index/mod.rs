@@ -15,6 +15,8 @@ mod file;
 mod files;
 mod keys;
 pub(crate) mod platform;
+#[cfg(test)]
+mod tests;
 mod worker;
 
 use std::io;
