@@ -204,6 +204,8 @@ properties! {
     use_server_side_reset_offset: bool = "useServerSideResetOffset", true, [live];
     /// Milliseconds since 1970 before which sends are refused.
     start_accept_send_request_time_stamp: i64 = "startAcceptSendRequestTimeStamp", 0, in 0..=LONG_MAX, [live];
+    /// File the configuration was read from; changes by administration are written back to it.
+    broker_config_path: String = "brokerConfigPath", String::new(), [computed];
     /// Properties that administration may not change, separated by semicolons.
     config_black_list: String = "configBlackList", "configBlackList;brokerConfigPath".to_owned();
 

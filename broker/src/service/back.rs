@@ -10,7 +10,6 @@ use ferromq_protocol::body::{SubscriptionGroupConfig, TopicConfig};
 use ferromq_protocol::code::response;
 use ferromq_protocol::ids::OffsetMessageId;
 use ferromq_protocol::{properties as names, record, sysflag, topic};
-use ferromq_store::AppendBatch;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::Arc;
 
@@ -112,7 +111,7 @@ fn store(
         queue_offset: 0,
         physical_offset: 0,
     };
-    let mut batch = AppendBatch::new();
+    let mut batch = service.store.new_batch();
     let put = send::Put { service, config };
     put.lay_out(&mut batch, &message, to.level, &Scan::default()).map_err(as_status)?;
     service.store.append(&mut batch).map_err(|e| as_status(send::refusal_of(&e, config)))?;

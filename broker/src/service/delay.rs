@@ -155,7 +155,7 @@ impl Delay {
 pub fn run(service: &Service) {
     /// With nothing pending the thread still looks around this often; arrivals wake it before.
     const IDLE_MS: i64 = 60_000;
-    let mut batch = AppendBatch::new();
+    let mut batch = service.store.new_batch();
     while !service.delay.is_stopped() {
         // Announced before looking, so that a message arriving while we look wakes us.
         service.delay.announce(i64::MAX);

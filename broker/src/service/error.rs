@@ -13,16 +13,23 @@ pub struct Refusal {
     pub code: i32,
     /// Text for the client.
     pub remark: String,
+    /// Where Java throws an exception: the answer carries none of the fields that the handler would have added.
+    pub thrown: bool,
 }
 
 impl Refusal {
     /// A refusal with `code` and `remark`.
     pub fn new(code: i32, remark: impl Into<String>) -> Self {
-        Self { code, remark: remark.into() }
+        Self { code, remark: remark.into(), thrown: false }
     }
 
-    /// SYSTEM_ERROR: what Java answers when a handler throws (header or body that cannot be read among others).
+    /// SYSTEM_ERROR.
     pub fn system_error(remark: impl Into<String>) -> Self {
         Self::new(response::SYSTEM_ERROR, remark)
+    }
+
+    /// SYSTEM_ERROR as Java answers when a handler throws: a header or body that cannot be read, a number out of range.
+    pub fn thrown(remark: impl Into<String>) -> Self {
+        Self { thrown: true, ..Self::system_error(remark) }
     }
 }

@@ -94,6 +94,12 @@ impl Topics {
         self.table.read().version.clone()
     }
 
+    /// Steps the data version without a change of a topic, so that name servers take the next registration.
+    pub fn touch(&self) {
+        self.table.write().version.next(now_ms());
+        self.changes.file(File::Topics);
+    }
+
     /// True for topics that administration may not touch: the fixed ones, `rmq_sys_*`, and those named after this broker,
     /// its cluster, and its reply topic.
     pub fn is_system(&self, topic: &str) -> bool {

@@ -109,7 +109,6 @@ pub fn dead_letter(
     service: &Service,
     config: &BrokerConfig,
     request: &SendRequest<'_>,
-    version: i32,
     now_ms: i64,
 ) -> Result<Option<Arc<TopicConfig>>, Refusal> {
     let Some(group) = request.topic.strip_prefix(topic::RETRY_PREFIX) else { return Ok(None) };
@@ -117,7 +116,7 @@ pub fn dead_letter(
         let remark = format!("subscription group not exist, {group}{FAQ}");
         return Err(Refusal::new(response::SUBSCRIPTION_GROUP_NOT_EXIST, remark));
     };
-    let max = retry_limit(settings.retry_max_times, request.max_reconsume_times, version);
+    let max = retry_limit(settings.retry_max_times, request.max_reconsume_times, request.client_version);
     if request.reconsume_times <= max && !service.locks.any_unexpired(group, now_ms) {
         return Ok(None);
     }

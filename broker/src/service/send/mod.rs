@@ -14,13 +14,14 @@ pub use check::{broker_forbidden, missing as missing_topic, retry_limit};
 pub use put::{illegal_message, refusal_of, Put, PutOutcome};
 
 use super::clock::now_ms;
-use super::{Caller, Refusal, Service};
+use super::{Refusal, Service};
 use crate::config::{BrokerConfig, FlushDiskType};
 use ferromq_protocol::body::{TopicConfig, TopicFilterType};
 use ferromq_protocol::code::response;
 use ferromq_protocol::{batch, properties as names, record, sysflag, topic};
 use ferromq_store::{AppendBatch, RecordResult};
 use properties::Scan;
+use std::net::SocketAddr;
 use std::ops::Range;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::Arc;
@@ -54,6 +55,8 @@ pub struct SendRequest<'a> {
     pub is_batch: bool,
     /// Body.
     pub body: &'a [u8],
+    /// Version ordinal of the client (wire.md 2.5).
+    pub client_version: i32,
 }
 
 /// A send that passed the checks and is laid out in the batch.
@@ -83,7 +86,7 @@ pub struct SendScratch {
 pub struct Sending<'a> {
     service: &'a Service,
     config: Arc<BrokerConfig>,
-    caller: &'a Caller,
+    producer: SocketAddr,
     scratch: &'a mut SendScratch,
     now_ms: i64,
     topic: Option<Arc<TopicConfig>>,
@@ -92,9 +95,10 @@ pub struct Sending<'a> {
 
 impl<'a> Sending<'a> {
     /// Begins an empty batch.
-    pub fn start(service: &'a Service, caller: &'a Caller, scratch: &'a mut SendScratch) -> Self {
+    pub fn start(service: &'a Service, producer: SocketAddr, scratch: &'a mut SendScratch) -> Self {
         let config = service.config();
         scratch.batch.clear();
+        scratch.batch.set_max_message_size(usize::try_from(config.max_message_size).unwrap_or(0));
         scratch.text.clear();
         if !scratch.suffix_of.as_ref().is_some_and(|of| Arc::ptr_eq(of, &config)) {
             scratch.suffix.clear();
@@ -103,7 +107,7 @@ impl<'a> Sending<'a> {
             properties::push(&mut scratch.suffix, names::CLUSTER, &service.identity.cluster);
             scratch.suffix_of = Some(Arc::clone(&config));
         }
-        Self { service, config, caller, scratch, now_ms: now_ms(), topic: None, count: 0 }
+        Self { service, config, producer, scratch, now_ms: now_ms(), topic: None, count: 0 }
     }
 
     /// The configuration this batch is checked against.
@@ -143,14 +147,14 @@ impl<'a> Sending<'a> {
                 return Ok(Arc::clone(last));
             }
         }
-        let found = check::topic(self.service, &self.config, request, self.caller.peer)?;
+        let found = check::topic(self.service, &self.config, request, self.producer)?;
         self.topic = Some(Arc::clone(&found));
         Ok(found)
     }
 
     fn add_single(&mut self, request: &SendRequest<'_>, topic: Arc<TopicConfig>, queue_id: i32) -> Result<Accepted, Refusal> {
         let dead_letter =
-            check::dead_letter(self.service, &self.config, request, self.caller.version, self.now_ms)?;
+            check::dead_letter(self.service, &self.config, request, self.now_ms)?;
         let scan = properties::scan(request.properties);
         let level = delay_level(&scan)?;
         if needs_key(&topic) && !scan.keys {
@@ -172,7 +176,7 @@ impl<'a> Sending<'a> {
             flag: request.flag,
             sys_flag: clients_flags(request.sys_flag) | multi_tags,
             born_timestamp: request.born_timestamp,
-            born_host: self.caller.peer,
+            born_host: self.producer,
             store_timestamp: self.now_ms,
             store_host: self.service.identity.store_host,
             reconsume_times: request.reconsume_times,
@@ -235,11 +239,11 @@ impl<'a> Sending<'a> {
         put.writable()?;
         let whole = i64::try_from(request.body.len()).unwrap_or(i64::MAX);
         if request.body.is_empty() || whole > i64::from(self.config.max_message_size) {
-            return Err(Refusal::system_error(format!("message body size exceeded: {whole} bytes in the batch")));
+            return Err(Refusal::thrown(format!("message body size exceeded: {whole} bytes in the batch")));
         }
         let inner: Vec<batch::BatchMessage<'_>> = batch::iter(request.body)
             .collect::<Result<_, _>>()
-            .map_err(|e| Refusal::system_error(format!("the batch body cannot be read: {e}")))?;
+            .map_err(|e| Refusal::thrown(format!("the batch body cannot be read: {e}")))?;
         let messages: Vec<record::Message<'_>> = inner
             .iter()
             .map(|inner| record::Message {
@@ -248,7 +252,7 @@ impl<'a> Sending<'a> {
                 flag: inner.flag,
                 sys_flag,
                 born_timestamp: request.born_timestamp,
-                born_host: self.caller.peer,
+                born_host: self.producer,
                 store_timestamp: self.now_ms,
                 store_host: self.service.identity.store_host,
                 reconsume_times: request.reconsume_times,
@@ -310,7 +314,7 @@ const DEAD_LETTER_LEVEL: i32 = i32::MIN;
 /// The delay level of a message, 0 for none. Java throws when the text is no number.
 fn delay_level(scan: &Scan<'_>) -> Result<i32, Refusal> {
     let Some(text) = scan.delay else { return Ok(0) };
-    text.parse().map_err(|_| Refusal::system_error(format!("property DELAY is no number: {text:?}")))
+    text.parse().map_err(|_| Refusal::thrown(format!("property DELAY is no number: {text:?}")))
 }
 
 /// The sysFlag without the bits that tell the layout of the hosts: those follow from the addresses, and a wrong one would

@@ -53,7 +53,7 @@ impl Put<'_> {
             return Err(illegal_message(self.config));
         }
         if message.body.is_empty() {
-            return Err(Refusal::system_error("the message has no body"));
+            return Err(Refusal::thrown("the message has no body"));
         }
         if scan.inner_num || message.sys_flag & sysflag::INNER_BATCH != 0 {
             return Err(illegal_message(self.config));

@@ -1,0 +1,52 @@
+//! The way back to a client over a remoting connection.
+use crate::service::ClientLink;
+use bytes::Bytes;
+use ferromq_protocol::code::request::NOTIFY_CONSUMER_IDS_CHANGED;
+use ferromq_protocol::headers::NotifyConsumerIdsChanged;
+use ferromq_protocol::{Command, Header};
+use ferromq_remoting::Connection;
+use std::net::SocketAddr;
+use std::sync::{Arc, Weak};
+
+/// A remoting connection as the service sees it. Weak: a table entry must not keep a dead socket's memory.
+pub(super) struct Link {
+    id: u64,
+    peer: SocketAddr,
+    connection: Weak<Connection>,
+}
+
+impl Link {
+    pub(super) fn new(connection: &Arc<Connection>) -> Self {
+        let peer = super::canonical(connection.peer());
+        Self { id: connection.id(), peer, connection: Arc::downgrade(connection) }
+    }
+}
+
+impl ClientLink for Link {
+    fn id(&self) -> u64 {
+        self.id
+    }
+
+    fn peer(&self) -> SocketAddr {
+        self.peer
+    }
+
+    fn is_open(&self) -> bool {
+        self.connection.upgrade().is_some_and(|c| c.is_open())
+    }
+
+    fn notify_group_changed(&self, group: &str) {
+        let Some(connection) = self.connection.upgrade() else { return };
+        let header = NotifyConsumerIdsChanged { consumer_group: group }.to_ext();
+        let request = Command::request(NOTIFY_CONSUMER_IDS_CHANGED, header, Bytes::new());
+        if let Err(error) = connection.oneway(request) {
+            tracing::debug!(%error, group, "membership notice not sent");
+        }
+    }
+
+    fn close(&self, reason: &str) {
+        if let Some(connection) = self.connection.upgrade() {
+            connection.close(reason);
+        }
+    }
+}

@@ -1,0 +1,314 @@
+//! The codes of sending: 10, 310, 320 (runs of them become one append) and 36.
+//!
+//! This is the hottest path of the broker. Headers are read in one pass over the fields; what a run of sends shares is
+//! looked up once; the answers are encoded one behind the other into one buffer per thread.
+use super::canonical;
+use super::reply::unreadable;
+use crate::service::back::{self, SendBack};
+use crate::service::send::{Accepted, PutOutcome, SendRequest, SendScratch, Sending};
+use crate::service::{Caller, Refusal, Service};
+use bytes::BytesMut;
+use ferromq_protocol::code::request;
+use ferromq_protocol::frame::{encode_typed, Fixed};
+use ferromq_protocol::header::Naming;
+use ferromq_protocol::headers::{ConsumerSendMsgBack, SendFailure, SendMessage, SendMessageResponse};
+use ferromq_protocol::ids::OffsetMessageId;
+use ferromq_protocol::{Command, ExtFields, Header};
+use ferromq_remoting::{Connection, OutFrame};
+use ferromq_store::{FlushOutcome, RecordResult};
+use std::cell::RefCell;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// True for the codes that are handled as a batch.
+pub(super) fn is_send(code: i32) -> bool {
+    matches!(code, request::SEND_MESSAGE | request::SEND_MESSAGE_V2 | request::SEND_BATCH_MESSAGE)
+}
+
+/// Memory that is used again by the next run of sends on this thread.
+#[derive(Default)]
+struct Scratch {
+    send: SendScratch,
+    accepted: Vec<Result<Accepted, Refusal>>,
+    encoder: Encoder,
+}
+
+thread_local! {
+    static SCRATCH: RefCell<Scratch> = RefCell::new(Scratch::default());
+}
+
+/// Handles a run of sends with one append.
+pub(super) fn handle(
+    service: &Arc<Service>,
+    connection: &Arc<Connection>,
+    requests: &[Command],
+    answers: &mut Vec<OutFrame>,
+) {
+    SCRATCH.with_borrow_mut(|scratch| {
+        let Scratch { send, accepted, encoder } = scratch;
+        let mut sending = Sending::start(service, canonical(connection.peer()), send);
+        accepted.clear();
+        match sending.gate() {
+            Ok(()) => accepted.extend(requests.iter().map(|request| sending.add(&decode(request)?))),
+            Err(refusal) => {
+                let bare = Refusal { thrown: true, ..refusal };
+                accepted.extend(requests.iter().map(|_| Err(bare.clone())));
+            }
+        }
+        let stored = if sending.records() > 0 { sending.store() } else { Ok(0) };
+        encoder.begin(service, &sending);
+        let mut waiting = Vec::new();
+        for (request, result) in requests.iter().zip(accepted.drain(..)) {
+            if request.is_oneway() {
+                continue;
+            }
+            let result = result.and_then(|accepted| match (&stored, sending.results().get(accepted.records.clone())) {
+                (_, Some(records)) => Ok((accepted, records)),
+                (Err(refusal), None) => Err(refusal.clone()),
+                (Ok(_), None) => Err(Refusal::system_error("UNKNOWN_ERROR")),
+            });
+            match result {
+                Err(refusal) => answers.push(encoder.failure(request, &refusal)),
+                Ok((accepted, records)) if sending.is_sync_flush() && accepted.wait_for_flush => {
+                    waiting.push(encoder.owned(request, &accepted, records, sending.unique_key(&accepted)));
+                }
+                Ok((accepted, records)) => {
+                    answers.push(encoder.success(request, &accepted, records, sending.unique_key(&accepted)));
+                }
+            }
+        }
+        if let (Some(end), false) = (sending.results().last(), waiting.is_empty()) {
+            let end = end.physical_offset + i64::from(end.size);
+            let timeout = sending.config().sync_flush_timeout;
+            answer_when_flushed(service, connection, end, timeout, waiting);
+        }
+    });
+}
+
+/// Gives answers when the log is on disk up to `end`, or when the time is over. The connection goes on meanwhile.
+fn answer_when_flushed(
+    service: &Service,
+    connection: &Arc<Connection>,
+    end: i64,
+    timeout_ms: i32,
+    waiting: Vec<OwnedAnswer>,
+) {
+    let deadline = Instant::now() + Duration::from_millis(u64::from(timeout_ms.unsigned_abs()));
+    let connection = Arc::clone(connection);
+    let done = move |outcome: FlushOutcome| {
+        let outcome = match outcome {
+            FlushOutcome::Flushed => PutOutcome::Ok,
+            FlushOutcome::TimedOut | FlushOutcome::Failed(_) => PutOutcome::FlushDiskTimeout,
+        };
+        let mut buffer = BytesMut::new();
+        let mut frames: Vec<OutFrame> = waiting.iter().map(|answer| answer.encode(&mut buffer, outcome)).collect();
+        if let Err(error) = connection.send_all(&mut frames) {
+            tracing::debug!(%error, "answers to flushed sends not sent");
+        }
+    };
+    service.store.when_flushed(end, deadline, Box::new(done));
+}
+
+/// The send in a request. SEND_MESSAGE has the long names, the others the letters.
+fn decode(request: &Command) -> Result<SendRequest<'_>, Refusal> {
+    if request.code == request::SEND_MESSAGE {
+        let header = SendMessage::decode_named(&request.ext, Naming::Long).map_err(unreadable)?;
+        return Ok(SendRequest {
+            topic: header.topic,
+            default_topic: header.default_topic,
+            default_topic_queues: Some(header.default_topic_queue_nums),
+            queue_id: header.queue_id,
+            sys_flag: header.sys_flag,
+            flag: header.flag,
+            born_timestamp: header.born_timestamp,
+            properties: header.properties.unwrap_or_default(),
+            reconsume_times: header.reconsume_times,
+            max_reconsume_times: header.max_reconsume_times,
+            unit_mode: header.unit_mode,
+            is_batch: header.batch,
+            body: &request.body,
+            client_version: request.version,
+        });
+    }
+    Ok(SendRequest { body: &request.body, client_version: request.version, ..decode_letters(&request.ext)? })
+}
+
+/// The letters of SEND_MESSAGE_V2 (wire.md 4.1.2) in one pass. Like the reference it does without the fields that a send to
+/// an existing topic does not need.
+fn decode_letters(ext: &ExtFields) -> Result<SendRequest<'_>, Refusal> {
+    let (mut topic, mut queue_id, mut sys_flag, mut born_timestamp, mut flag) = (None, None, None, None, None);
+    let (mut default_topic, mut default_topic_queues, mut properties) = ("", None, "");
+    let (mut reconsume_times, mut max_reconsume_times, mut unit_mode, mut is_batch) = (0, None, false, false);
+    for (name, value) in ext.iter() {
+        let (&[letter], Some(value)) = (name.as_bytes(), value) else { continue };
+        match letter {
+            b'b' => topic = Some(value),
+            b'c' => default_topic = value,
+            b'd' => default_topic_queues = Some(number(name, value)?),
+            b'e' => queue_id = Some(number(name, value)?),
+            b'f' => sys_flag = Some(number(name, value)?),
+            b'g' => born_timestamp = Some(number(name, value)?),
+            b'h' => flag = Some(number(name, value)?),
+            b'i' => properties = value,
+            b'j' => reconsume_times = number(name, value)?,
+            b'k' => unit_mode = value.eq_ignore_ascii_case("true"),
+            b'l' => max_reconsume_times = Some(number(name, value)?),
+            b'm' => is_batch = value.eq_ignore_ascii_case("true"),
+            _ => {}
+        }
+    }
+    Ok(SendRequest {
+        topic: needed("topic", topic)?,
+        default_topic,
+        default_topic_queues,
+        queue_id: needed("queueId", queue_id)?,
+        sys_flag: needed("sysFlag", sys_flag)?,
+        flag: needed("flag", flag)?,
+        born_timestamp: needed("bornTimestamp", born_timestamp)?,
+        properties,
+        reconsume_times,
+        max_reconsume_times,
+        unit_mode,
+        is_batch,
+        body: &[],
+        client_version: 0,
+    })
+}
+
+fn number<T: std::str::FromStr>(name: &str, text: &str) -> Result<T, Refusal> {
+    text.parse().map_err(|_| Refusal::thrown(format!("header field {name} has the illegal value {text:?}")))
+}
+
+fn needed<T>(name: &str, value: Option<T>) -> Result<T, Refusal> {
+    value.ok_or_else(|| Refusal::thrown(format!("header field {name} is missing")))
+}
+
+/// What all answers of a broker have in common.
+#[derive(Debug, Clone, Default)]
+struct Common {
+    region: Arc<str>,
+    trace_on: &'static str,
+}
+
+/// Writes answers one behind the other into one buffer.
+#[derive(Default)]
+struct Encoder {
+    buffer: BytesMut,
+    ids: String,
+    common: Common,
+    store_host: Option<SocketAddr>,
+}
+
+impl Encoder {
+    /// Bytes taken at a time for the heads of answers.
+    const CHUNK: usize = 32 * 1024;
+
+    fn begin(&mut self, service: &Service, sending: &Sending<'_>) {
+        let config = sending.config();
+        if *self.common.region != *config.region_id {
+            self.common.region = Arc::from(config.region_id.as_str());
+        }
+        self.common.trace_on = if config.trace_on { "true" } else { "false" };
+        self.store_host = Some(service.identity.store_host);
+        self.buffer.reserve(Self::CHUNK);
+    }
+
+    fn write_ids(&mut self, records: &[RecordResult]) {
+        self.ids.clear();
+        let Some(store_host) = self.store_host else { return };
+        for record in records {
+            if !self.ids.is_empty() {
+                self.ids.push(',');
+            }
+            OffsetMessageId { store_host, physical_offset: record.physical_offset }.write_to(&mut self.ids);
+        }
+    }
+
+    fn success(&mut self, request: &Command, accepted: &Accepted, records: &[RecordResult], key: Option<&str>) -> OutFrame {
+        self.write_ids(records);
+        let header = header(&self.common, &self.ids, accepted.queue_id, first_offset(records), key);
+        frame(&mut self.buffer, &Fixed::response_to(request, PutOutcome::Ok.code()), None, Some(&header))
+    }
+
+    fn failure(&mut self, request: &Command, refusal: &Refusal) -> OutFrame {
+        let fixed = Fixed::response_to(request, refusal.code);
+        let header =
+            SendFailure { msg_region: Some(&self.common.region), trace_on: Some(self.common.trace_on) };
+        frame(&mut self.buffer, &fixed, Some(&refusal.remark), (!refusal.thrown).then_some(&header))
+    }
+
+    fn owned(&mut self, request: &Command, accepted: &Accepted, records: &[RecordResult], key: Option<&str>) -> OwnedAnswer {
+        self.write_ids(records);
+        OwnedAnswer {
+            fixed: Fixed::response_to(request, 0),
+            common: self.common.clone(),
+            ids: self.ids.clone(),
+            queue_id: accepted.queue_id,
+            queue_offset: first_offset(records),
+            unique_key: key.map(str::to_owned),
+        }
+    }
+}
+
+fn first_offset(records: &[RecordResult]) -> i64 {
+    records.first().map_or(0, |r| r.queue_offset)
+}
+
+fn header<'a>(
+    common: &'a Common,
+    ids: &'a str,
+    queue_id: i32,
+    queue_offset: i64,
+    unique_key: Option<&'a str>,
+) -> SendMessageResponse<'a> {
+    SendMessageResponse {
+        msg_id: ids,
+        queue_id,
+        queue_offset,
+        transaction_id: unique_key,
+        batch_uniq_id: None,
+        recall_handle: None,
+        msg_region: Some(&common.region),
+        trace_on: Some(common.trace_on),
+    }
+}
+
+fn frame<'a, H: Header<'a>>(buffer: &mut BytesMut, fixed: &Fixed, remark: Option<&str>, header: Option<&H>) -> OutFrame {
+    if encode_typed(buffer, fixed, remark, header, Naming::Long, 0).is_err() {
+        // Longer than a frame may be: only a remark could be that long, and nothing was written.
+        let short = encode_typed::<H>(buffer, fixed, None, None, Naming::Long, 0);
+        tracing::error!(?short, "an answer was too long and lost its remark");
+    }
+    OutFrame::whole(buffer.split().freeze())
+}
+
+/// An answer that waits for the disk.
+struct OwnedAnswer {
+    fixed: Fixed,
+    common: Common,
+    ids: String,
+    queue_id: i32,
+    queue_offset: i64,
+    unique_key: Option<String>,
+}
+
+impl OwnedAnswer {
+    fn encode(&self, buffer: &mut BytesMut, outcome: PutOutcome) -> OutFrame {
+        let header = header(&self.common, &self.ids, self.queue_id, self.queue_offset, self.unique_key.as_deref());
+        frame(buffer, &Fixed { code: outcome.code(), ..self.fixed }, None, Some(&header))
+    }
+}
+
+/// CONSUMER_SEND_MSG_BACK. May wait for the disk.
+pub(super) fn send_back(service: &Service, caller: &Caller, request: &Command) -> Result<(), Refusal> {
+    let header = ConsumerSendMsgBack::decode(&request.ext).map_err(unreadable)?;
+    let back = SendBack {
+        offset: header.offset,
+        group: header.group,
+        delay_level: header.delay_level,
+        unit_mode: header.unit_mode,
+        max_reconsume_times: header.max_reconsume_times,
+    };
+    back::send_back(service, caller, &back)
+}
