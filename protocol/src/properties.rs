@@ -14,7 +14,34 @@ pub const PROPERTIES_BYTES_MAX: usize = i16::MAX as usize;
 
 /// The value of `name`, if there is one.
 pub fn get<'a>(text: &'a str, name: &str) -> Option<&'a str> {
-    text.rsplit(PROPERTY_SEPARATOR).find_map(|entry| value_of(entry, name))
+    let bytes = text.as_bytes();
+    let mut end = bytes.len();
+    // From the back: of equal names the last one wins.
+    loop {
+        let start = last_separator(&bytes[..end]).map_or(0, |at| at + 1);
+        let value = bytes[start..end].strip_prefix(name.as_bytes()).and_then(|rest| rest.strip_prefix(&[1]));
+        if value.is_some_and(|value| !value.is_empty()) && !name.is_empty() {
+            return text.get(start + name.len() + 1..end);
+        }
+        end = start.checked_sub(1)?;
+    }
+}
+
+/// Where the last 0x02 lies. Eight bytes at a time: brokers look up about ten names per message.
+fn last_separator(bytes: &[u8]) -> Option<usize> {
+    const LOW_BITS: u64 = u64::from_le_bytes([0x7F; 8]);
+    const SEPARATORS: u64 = u64::from_le_bytes([2; 8]);
+    let mut rest = bytes;
+    while let Some((before, chunk)) = rest.split_last_chunk::<8>() {
+        // The high bit of exactly those bytes that are separators.
+        let word = u64::from_le_bytes(*chunk) ^ SEPARATORS;
+        let hits = !(((word & LOW_BITS) + LOW_BITS) | word | LOW_BITS);
+        if hits != 0 {
+            return Some(before.len() + 7 - (hits.leading_zeros() / 8) as usize);
+        }
+        rest = before;
+    }
+    rest.iter().rposition(|byte| *byte == 2)
 }
 
 /// All entries that count, in the order of the text; repeated names are given as often as they stand there.
