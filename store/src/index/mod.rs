@@ -14,9 +14,8 @@
 mod file;
 mod files;
 mod keys;
+mod piece;
 pub(crate) mod platform;
-#[cfg(test)]
-mod tests;
 mod worker;
 
 use std::io;

@@ -1,13 +1,17 @@
 //! The index on its own: order and limits of answers, rolling, damaged and foreign files, deletion, a disk that fails.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::collections::HashMap;
-use std::path::Path;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use bytes::Bytes;
+use ferromq_protocol::hash;
+use ferromq_store::checkpoint::Checkpoint;
+use ferromq_store::index::{IndexEntry, IndexError, IndexOptions, IndexService, LogSource};
 use proptest::prelude::*;
-
-use super::*;
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -107,9 +111,9 @@ fn names_and_other_files() {
     std::fs::write(&far, b"").unwrap();
     std::fs::write(dir.path().join("index/notes.txt"), b"mine").unwrap();
     let shape = options(3, 5);
-    open(dir.path(), shape.clone());
+    offer(&open(dir.path(), shape.clone()), &[entry("a", 0, 1_000_000)]);
     assert!(!far.exists());
-    drop(file::IndexFile::create(&far, 99_991_231_235_959_998, Shape::new(&shape), None).unwrap());
+    std::fs::rename(files(dir.path()).first().unwrap(), &far).unwrap();
     let index = open(dir.path(), shape);
     offer(&index, &(0..9).map(|i| entry("a", i * 100, 1_000_000)).collect::<Vec<_>>());
     let names: Vec<_> = files(dir.path()).iter().map(|p| p.file_name().unwrap().to_str().unwrap().to_owned()).collect();
