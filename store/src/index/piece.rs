@@ -53,3 +53,64 @@ fn indexed<'a>(view: &RecordView<'a>, physical: i64) -> IndexedRecord<'a> {
         store_timestamp: view.store_timestamp(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ferromq_protocol::record::Message;
+    use proptest::prelude::*;
+
+    fn record(key: &str, body: &[u8]) -> Vec<u8> {
+        let host = "127.0.0.1:10911".parse().unwrap();
+        let mut bytes = Vec::new();
+        let message = Message {
+            topic: "T",
+            queue_id: 0,
+            flag: 0,
+            sys_flag: 0,
+            born_timestamp: 1,
+            born_host: host,
+            store_timestamp: 2,
+            store_host: host,
+            reconsume_times: 0,
+            prepared_transaction_offset: 0,
+            body,
+            properties: &format!("KEYS\u{1}{key}\u{2}"),
+            queue_offset: 0,
+            physical_offset: 0,
+        };
+        record::encode(&mut bytes, &message).unwrap();
+        bytes
+    }
+
+    /// Whole records are taken, a cut one is left for the next piece or asked for in full, filler ends the segment.
+    #[test]
+    fn pieces_end_at_records() {
+        let one = record("a", &[1; 50]);
+        let len = one.len();
+        let two = [one.clone(), one.clone()].concat();
+        let mut out = Vec::new();
+        let mut read = |bytes: &[u8], to| (read_piece(1000, bytes, to, &mut out), std::mem::take(&mut out).len());
+        let end = 1000 + len as i64;
+        assert!(matches!(read(&two, i64::MAX), (Piece::Until(at), 2) if at == 1000 + 2 * len as i64));
+        assert!(matches!(read(&two, 1000), (Piece::Until(at), 1) if at == end), "what begins after `to` is not wanted");
+        assert!(matches!(read(&two[..len + 7], i64::MAX), (Piece::Until(at), 1) if at == end));
+        assert!(matches!(read(&one[..len - 1], i64::MAX), (Piece::Needs(needed), 0) if needed == len));
+        let blank = [one, vec![0, 0, 0, 90], 0xCBD4_3194u32.to_be_bytes().to_vec(), vec![7; 20]].concat();
+        assert!(matches!(read(&blank, i64::MAX), (Piece::Until(at), 1) if at == end + 90));
+        assert!(matches!(read(&[0; 100], i64::MAX), (Piece::Damaged, 0)));
+    }
+
+    proptest! {
+        /// Any bytes are read to an end, and every step forward is one.
+        #[test]
+        fn any_bytes_come_to_an_end(bytes in prop::collection::vec(any::<u8>(), 0..300), cut in 0usize..200) {
+            let damaged = [&record("k", &[3; 40])[..cut.min(100)], &bytes].concat();
+            match read_piece(500, &damaged, i64::MAX, &mut Vec::new()) {
+                Piece::Until(next) => prop_assert!(next > 500),
+                Piece::Needs(needed) => prop_assert!(needed > damaged.len()),
+                Piece::Damaged => {}
+            }
+        }
+    }
+}
