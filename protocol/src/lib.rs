@@ -20,6 +20,7 @@ pub mod frame;
 pub mod header;
 pub mod headers;
 pub mod ids;
+pub mod java_properties;
 pub mod json;
 pub mod language;
 pub mod properties;
