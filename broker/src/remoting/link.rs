@@ -20,6 +20,11 @@ impl Link {
         let peer = super::canonical(connection.peer());
         Self { id: connection.id(), peer, connection: Arc::downgrade(connection) }
     }
+
+    /// The connection, unless it is gone.
+    pub(super) fn connection(&self) -> Option<Arc<Connection>> {
+        self.connection.upgrade()
+    }
 }
 
 impl ClientLink for Link {
@@ -48,5 +53,9 @@ impl ClientLink for Link {
         if let Some(connection) = self.connection.upgrade() {
             connection.close(reason);
         }
+    }
+
+    fn as_any(&self) -> &dyn std::any::Any {
+        self
     }
 }

@@ -68,6 +68,8 @@ pub trait ClientLink: Send + Sync {
     fn notify_group_changed(&self, group: &str);
     /// Closes the connection, with the reason for the log.
     fn close(&self, reason: &str);
+    /// Its own type, for the adapter that made it.
+    fn as_any(&self) -> &dyn std::any::Any;
 }
 
 /// The broker's state and behaviour.

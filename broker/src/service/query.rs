@@ -4,7 +4,7 @@ use super::{Refusal, Service};
 use bytes::Bytes;
 use ferromq_protocol::body::{ConsumeOffset, ConsumeStats, MessageQueue, TopicOffset, TopicStatsTable};
 use ferromq_protocol::code::response;
-use ferromq_store::QueryResult;
+use ferromq_store::{QueryResult, Unit};
 use std::collections::BTreeSet;
 
 /// QUERY_MESSAGE.
@@ -115,4 +115,48 @@ pub fn groups_of_topic(service: &Service, topic: &str) -> BTreeSet<String> {
     let mut groups = service.members.groups_subscribed(topic);
     groups.extend(service.offsets.groups_of(topic));
     groups
+}
+
+/// Times of one queue, milliseconds.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TimeSpan {
+    /// The queue.
+    pub queue: MessageQueue,
+    /// Store time of the first message.
+    pub oldest: i64,
+    /// Store time of the last message.
+    pub newest: i64,
+    /// Store time of the last message consumed.
+    pub consumed: i64,
+    /// How long the next message to consume has been waiting.
+    pub delay: i64,
+}
+
+/// QUERY_CONSUME_TIME_SPAN. May read the disk.
+pub fn time_spans(service: &Service, group: &str, topic: &str) -> Result<Vec<TimeSpan>, Refusal> {
+    let Some(config) = service.topics.get(topic) else { return Err(no_topic(topic)) };
+    let span = |queue_id| {
+        let max = service.store.max_offset(topic, queue_id);
+        let oldest = service.store.earliest_store_time(topic, queue_id);
+        let next = service.offsets.committed(group, topic, queue_id).unwrap_or(0).max(0);
+        let consumed = if next > 0 { store_time(service, topic, queue_id, next - 1) } else { oldest };
+        let waiting = if next < max { store_time(service, topic, queue_id, next) } else { 0 };
+        TimeSpan {
+            queue: MessageQueue::new(topic, &service.identity.name, queue_id),
+            oldest,
+            newest: store_time(service, topic, queue_id, max - 1),
+            consumed,
+            delay: if waiting > 0 { now_ms() - waiting } else { 0 },
+        }
+    };
+    Ok((0..config.write_queue_nums).map(span).collect())
+}
+
+/// Most units given to one request.
+const UNITS_MAX: i32 = 4096;
+
+/// Units of a queue from `index` on. May read the disk.
+pub fn units(service: &Service, topic: &str, queue_id: i32, index: i64, count: i32) -> Vec<Unit> {
+    let count = i64::from(count.clamp(0, UNITS_MAX));
+    (index..index.saturating_add(count)).map_while(|at| service.store.unit(topic, queue_id, at)).collect()
 }

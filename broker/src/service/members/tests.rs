@@ -27,6 +27,9 @@ impl ClientLink for Link {
     fn close(&self, _reason: &str) {
         self.closed.store(true, Ordering::SeqCst);
     }
+    fn as_any(&self) -> &dyn std::any::Any {
+        self
+    }
 }
 
 impl Link {
