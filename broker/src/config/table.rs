@@ -139,7 +139,7 @@ properties! {
 
     /// Data directory. Default: `store` in the home directory.
     store_path_root_dir: String = "storePathRootDir", default_store(), [computed];
-    /// Commit log directories, separated by commas. Default: `commitlog` in the data directory.
+    /// Commit log directory. Default: `commitlog` in the data directory.
     store_path_commit_log: String = "storePathCommitLog", String::new(), [computed];
     /// Bytes of one commit log file.
     mapped_file_size_commit_log: i32 = "mappedFileSizeCommitLog", 1024 * 1024 * 1024, in 4096..=INT_MAX;

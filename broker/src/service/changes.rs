@@ -100,6 +100,19 @@ impl Changes {
         }
     }
 
+    /// Forgets what the name servers would have been told: everything is about to be registered.
+    pub fn forget_routes(&self) {
+        self.take_routes();
+    }
+
+    /// Ends the waiting for files; what is pending is forgotten, too.
+    pub fn abandon(&self) {
+        let mut pending = self.pending.lock();
+        pending.files.clear();
+        pending.stopped = true;
+        self.files_changed.notify_all();
+    }
+
     /// Ends the waiting for files.
     pub fn stop(&self) {
         self.pending.lock().stopped = true;

@@ -19,3 +19,12 @@ pub struct Identity {
     /// `address` as a socket address: the store host of every record and the host part of offset message ids.
     pub store_host: SocketAddr,
 }
+
+/// `host:port`; an IPv6 address is put in brackets, as clients parse it.
+pub fn address(host: &str, port: i32) -> String {
+    if host.contains(':') {
+        format!("[{host}]:{port}")
+    } else {
+        format!("{host}:{port}")
+    }
+}

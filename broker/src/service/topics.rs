@@ -94,6 +94,15 @@ impl Topics {
         self.table.read().version.clone()
     }
 
+    /// Marks topics as ordered, as the name servers' configuration says.
+    pub fn mark_ordered<'a>(&self, topics: impl Iterator<Item = &'a String>) {
+        let unmarked = topics.filter_map(|topic| self.get(topic)).filter(|config| !config.order);
+        let changed: Vec<TopicConfig> = unmarked.map(|c| TopicConfig { order: true, ..TopicConfig::clone(&c) }).collect();
+        if !changed.is_empty() {
+            self.put_all(changed);
+        }
+    }
+
     /// Steps the data version without a change of a topic, so that name servers take the next registration.
     pub fn touch(&self) {
         self.table.write().version.next(now_ms());

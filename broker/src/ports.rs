@@ -1,0 +1,37 @@
+//! The two ports of a broker: the fast port is two below the main port (broker.md 0.6).
+use crate::broker::StartError;
+use crate::remoting::RemotingHandler;
+use ferromq_remoting::{Limits, Server};
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+/// How often a free pair is looked for before giving up.
+const FREE_PAIR_ATTEMPTS_MAX: usize = 64;
+
+/// Both servers.
+pub(crate) struct Ports {
+    pub(crate) main: Server,
+    pub(crate) fast: Server,
+}
+
+/// Opens the main port, or any free one for 0, and the port two below it.
+pub(crate) async fn open(
+    ip: IpAddr,
+    port: u16,
+    limits: Limits,
+    handlers: (Arc<RemotingHandler>, Arc<RemotingHandler>),
+) -> Result<Ports, StartError> {
+    let mut attempts = if port == 0 { FREE_PAIR_ATTEMPTS_MAX } else { 1 };
+    loop {
+        attempts -= 1;
+        let main = Server::bind(SocketAddr::new(ip, port), limits.clone(), handlers.0.clone());
+        let main = main.await.map_err(|source| StartError::Bind { which: "main", source })?;
+        let chosen = main.local_addr().port();
+        let below = chosen.checked_sub(2).filter(|below| *below > 0).ok_or(StartError::NoFastPort(chosen))?;
+        match Server::bind(SocketAddr::new(ip, below), limits.clone(), handlers.1.clone()).await {
+            Ok(fast) => return Ok(Ports { main, fast }),
+            Err(source) if attempts == 0 => return Err(StartError::Bind { which: "fast", source }),
+            Err(_) => main.shutdown().await,
+        }
+    }
+}
