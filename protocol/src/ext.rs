@@ -55,14 +55,22 @@ impl ExtFields {
         Self { present: true, ..Self::default() }
     }
 
-    /// Fields that will be pushed as ranges of `shared`, which must be valid UTF-8 where ranges point.
-    pub(crate) fn over(shared: Bytes) -> Self {
-        Self { shared, fields: Vec::with_capacity(FIELDS_EXPECTED), ..Self::default() }
+    /// Room for the fields of a frame. Ranges that are pushed point into the bytes that [`ExtFields::over`] is given.
+    pub(crate) fn decoding() -> Self {
+        Self { fields: Vec::with_capacity(FIELDS_EXPECTED), present: true, ..Self::default() }
+    }
+
+    /// Completes decoding: the bytes into which the ranges point, valid UTF-8 there.
+    pub(crate) fn over(mut self, shared: Bytes) -> Self {
+        if !self.fields.is_empty() {
+            self.shared = shared;
+        }
+        self
     }
 
     /// Adds a field whose texts lie where [`Piece`] says.
+    #[inline]
     pub(crate) fn push_pieces(&mut self, name: Piece, value: Option<Piece>) {
-        self.present = true;
         self.fields.push((name.span(), value.map(Piece::span)));
     }
 
@@ -123,10 +131,6 @@ impl ExtFields {
         self.fields.push((name, None));
     }
 
-    pub(crate) fn mark_present(&mut self) {
-        self.present = true;
-    }
-
     /// Appends `text` to the side buffer.
     fn keep(&mut self, text: &str) -> Span {
         let start = self.own.len() as u32;
@@ -134,6 +138,7 @@ impl ExtFields {
         Span { start, len: text.len() as u32, own: true }
     }
 
+    #[inline]
     fn bytes(&self, span: Span) -> &[u8] {
         let range = span.start as usize..(span.start + span.len) as usize;
         if span.own {
@@ -143,6 +148,7 @@ impl ExtFields {
         }
     }
 
+    #[inline]
     fn text(&self, span: Span) -> &str {
         // Checked when the span was made; a failed check here would be a bug, answered with an empty text.
         std::str::from_utf8(self.bytes(span)).unwrap_or_default()

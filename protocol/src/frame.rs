@@ -243,6 +243,3 @@ fn encode_fields<F: Fields>(
     out[start + 4..start + PREFIX].copy_from_slice(&(kind << 24 | header as u32).to_be_bytes());
     Ok(())
 }
-
-#[cfg(test)]
-mod tests;

@@ -23,6 +23,3 @@ pub struct JsonError {
     /// What is wrong there.
     pub what: &'static str,
 }
-
-#[cfg(test)]
-mod tests;

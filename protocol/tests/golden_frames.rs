@@ -1,6 +1,7 @@
 //! Every recorded frame of Apache RocketMQ 4.9.7 and 5.4.0 against our codecs and typed headers.
 //!
 //! The vectors are `testdata/frames` (see `testdata/README.md`).
+#![allow(clippy::unwrap_used, reason = "tests and their helpers")]
 mod frames;
 
 use bytes::{Bytes, BytesMut};
@@ -58,8 +59,8 @@ fn every_recorded_frame_encodes_to_the_recorded_bytes() {
 /// The table of codes is that of the official programs, names included.
 #[test]
 fn the_codes_are_those_of_both_versions() {
-    type Names = fn(i32) -> Option<&'static str>;
-    let kinds: [(&str, Names, &[(i32, &str)]); 2] =
+    type Kind = (&'static str, fn(i32) -> Option<&'static str>, &'static [(i32, &'static str)]);
+    let kinds: [Kind; 2] =
         [("request", code::request_name, code::REQUESTS), ("response", code::response_name, code::RESPONSES)];
     for (kind, name_of, table) in kinds {
         let mut recorded = BTreeSet::new();

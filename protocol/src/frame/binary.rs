@@ -32,7 +32,7 @@ pub(super) fn decode(head: Bytes) -> Result<Command, FrameError> {
     if usize::try_from(entries).ok() != Some(head.len() - reader.at) {
         return Err(FrameError::Binary("the length of the fields is not that of the rest of the header"));
     }
-    let mut ext = if entries == 0 { ExtFields::absent() } else { ExtFields::over(head.clone()) };
+    let mut ext = if entries == 0 { ExtFields::absent() } else { ExtFields::decoding() };
     while reader.at < head.len() {
         if ext.len() == FIELDS_MAX {
             return Err(FrameError::TooManyFields);
@@ -44,6 +44,7 @@ pub(super) fn decode(head: Bytes) -> Result<Command, FrameError> {
         ext.push_pieces(name, value);
     }
     let language = i32::from(language as i8);
+    let ext = ext.over(head);
     Ok(Command { code, language, version, opaque, flag, remark, ext, body: Bytes::new(), codec: Codec::Binary })
 }
 

@@ -10,7 +10,7 @@ use crate::header::FieldSink;
 use crate::json::scan::{scalar, RawText, Scalar, Scanner};
 use crate::json::{put_text, JsonError};
 use crate::language;
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::{Bytes, BytesMut};
 use std::borrow::Cow;
 
 /// Reads a header: an object with nothing but blanks and NULs behind it.
@@ -19,10 +19,10 @@ pub(super) fn decode(head: Bytes) -> Result<Command, FrameError> {
         .map_err(|error| JsonError { at: error.valid_up_to(), what: "the header is not UTF-8" })?;
     let mut scanner = Scanner::new(text);
     let mut command = Command { language: language::JAVA, codec: Codec::Json, ..Command::default() };
-    scanner.expect(b'{', "an object is expected")?;
+    scanner.require(b'{', "an object is expected")?;
     while !scanner.take(b'}') {
         let name = scanner.string()?;
-        scanner.expect(b':', "a colon is expected")?;
+        scanner.require(b':', "a colon is expected")?;
         // Peers do not escape the names of these members.
         match scanner.slice(name.start, name.end) {
             "code" => command.code = int(&mut scanner)?.unwrap_or(0),
@@ -31,15 +31,16 @@ pub(super) fn decode(head: Bytes) -> Result<Command, FrameError> {
             "opaque" => command.opaque = int(&mut scanner)?.unwrap_or(0),
             "flag" => command.flag = int(&mut scanner)?.unwrap_or(0),
             "remark" => command.remark = text_of(&mut scanner)?.map(Cow::into_owned),
-            "extFields" => command.ext = ext_fields(&mut scanner, &head)?,
+            "extFields" => command.ext = ext_fields(&mut scanner)?,
             _ => scanner.skip(1)?,
         }
         if !scanner.take(b',') {
-            scanner.expect(b'}', "a comma or the end of the object is expected")?;
+            scanner.require(b'}', "a comma or the end of the object is expected")?;
             break;
         }
     }
     scanner.end()?;
+    command.ext = command.ext.over(head);
     Ok(command)
 }
 
@@ -102,28 +103,32 @@ fn value(scanner: &mut Scanner<'_>) -> Result<Option<RawText>, JsonError> {
 }
 
 /// An object of scalars (other values are kept as their JSON), or null for none.
-fn ext_fields(scanner: &mut Scanner<'_>, head: &Bytes) -> Result<ExtFields, FrameError> {
+fn ext_fields(scanner: &mut Scanner<'_>) -> Result<ExtFields, FrameError> {
     if scanner.peek() != b'{' {
         return match value(scanner)? {
             None => Ok(ExtFields::absent()),
             Some(_) => Err(scanner.error("extFields must be an object").into()),
         };
     }
-    scanner.expect(b'{', "an object is expected")?;
-    let mut ext = ExtFields::over(head.clone());
-    ext.mark_present();
+    scanner.require(b'{', "an object is expected")?;
+    let mut ext = ExtFields::decoding();
     while !scanner.take(b'}') {
         if ext.len() == FIELDS_MAX {
             return Err(FrameError::TooManyFields);
         }
-        let name = scanner.string()?;
-        scanner.expect(b':', "a colon is expected")?;
-        let value = value(scanner)?;
+        let (name, value) = match scanner.plain_member() {
+            Some((name, value)) => (name, Some(value)),
+            None => {
+                let name = scanner.string()?;
+                scanner.require(b':', "a colon is expected")?;
+                (name, value(scanner)?)
+            }
+        };
         let name = piece(scanner, name, &mut ext)?;
         let value = value.map(|raw| piece(scanner, raw, &mut ext)).transpose()?;
         ext.push_pieces(name, value);
         if !scanner.take(b',') {
-            scanner.expect(b'}', "a comma or the end of extFields is expected")?;
+            scanner.require(b'}', "a comma or the end of extFields is expected")?;
             break;
         }
     }
@@ -139,47 +144,53 @@ fn piece(scanner: &Scanner<'_>, raw: RawText, ext: &mut ExtFields) -> Result<Pie
     }
 }
 
-/// Appends a header.
+/// Usual size of a header; a longer one costs a reallocation.
+const HEADER_EXPECTED: usize = 768;
+
+/// Appends a header. It is put together in a vector of its own, whose many small writes are cheaper than those into a
+/// shared buffer.
 pub(super) fn encode<F: Fields>(out: &mut BytesMut, fixed: &Fixed, remark: Option<&str>, fields: &F) {
-    int_member(out, b"{\"code\":", fixed.code);
+    let mut text = Vec::with_capacity(HEADER_EXPECTED);
+    int_member(&mut text, b"{\"code\":", fixed.code);
     if fields.present() {
-        out.put_slice(b",\"extFields\":{");
-        fields.write(&mut Sink { out, first: true });
-        out.put_u8(b'}');
+        text.extend_from_slice(b",\"extFields\":{");
+        fields.write(&mut Sink { out: &mut text, first: true });
+        text.push(b'}');
     }
-    int_member(out, b",\"flag\":", fixed.flag);
+    int_member(&mut text, b",\"flag\":", fixed.flag);
     if let Some(name) = language::name(fixed.language) {
-        out.put_slice(b",\"language\":\"");
-        out.put_slice(name.as_bytes());
-        out.put_u8(b'"');
+        text.extend_from_slice(b",\"language\":\"");
+        text.extend_from_slice(name.as_bytes());
+        text.push(b'"');
     }
-    int_member(out, b",\"opaque\":", fixed.opaque);
+    int_member(&mut text, b",\"opaque\":", fixed.opaque);
     if let Some(remark) = remark {
-        out.put_slice(b",\"remark\":");
-        put_text(out, remark);
+        text.extend_from_slice(b",\"remark\":");
+        put_text(&mut text, remark);
     }
-    int_member(out, b",\"serializeTypeCurrentRPC\":\"JSON\",\"version\":", fixed.version);
-    out.put_u8(b'}');
+    int_member(&mut text, b",\"serializeTypeCurrentRPC\":\"JSON\",\"version\":", fixed.version);
+    text.push(b'}');
+    out.extend_from_slice(&text);
 }
 
-fn int_member(out: &mut BytesMut, prefix: &[u8], value: i32) {
-    out.put_slice(prefix);
-    out.put_slice(Decimal::new(i64::from(value)).as_bytes());
+fn int_member(out: &mut Vec<u8>, prefix: &[u8], value: i32) {
+    out.extend_from_slice(prefix);
+    out.extend_from_slice(Decimal::new(i64::from(value)).as_bytes());
 }
 
 struct Sink<'a> {
-    out: &'a mut BytesMut,
+    out: &'a mut Vec<u8>,
     first: bool,
 }
 
 impl Sink<'_> {
     fn name(&mut self, name: &str) {
         if !self.first {
-            self.out.put_u8(b',');
+            self.out.push(b',');
         }
         self.first = false;
         put_text(self.out, name);
-        self.out.put_u8(b':');
+        self.out.push(b':');
     }
 }
 
@@ -190,8 +201,8 @@ impl FieldSink for Sink<'_> {
     }
     fn int(&mut self, name: &str, value: i64) {
         self.name(name);
-        self.out.put_u8(b'"');
-        self.out.put_slice(Decimal::new(value).as_bytes());
-        self.out.put_u8(b'"');
+        self.out.push(b'"');
+        self.out.extend_from_slice(Decimal::new(value).as_bytes());
+        self.out.push(b'"');
     }
 }

@@ -62,16 +62,16 @@ impl Parser<'_> {
 
     fn object(&mut self, depth: usize) -> Result<Value, JsonError> {
         self.enter(depth)?;
-        self.scanner.expect(b'{', "an object is expected")?;
+        self.scanner.require(b'{', "an object is expected")?;
         let mut members = Vec::new();
         while !self.scanner.take(b'}') {
             let key = self.key(depth + 1)?;
-            self.scanner.expect(b':', "a colon is expected")?;
+            self.scanner.require(b':', "a colon is expected")?;
             let value = self.value(depth + 1)?;
             self.references |= key.as_str() == Some("$ref");
             members.push((key, value));
             if !self.scanner.take(b',') {
-                self.scanner.expect(b'}', "a comma or the end of the object is expected")?;
+                self.scanner.require(b'}', "a comma or the end of the object is expected")?;
                 break;
             }
         }
@@ -91,12 +91,12 @@ impl Parser<'_> {
 
     fn array(&mut self, depth: usize) -> Result<Value, JsonError> {
         self.enter(depth)?;
-        self.scanner.expect(b'[', "a list is expected")?;
+        self.scanner.require(b'[', "a list is expected")?;
         let mut items = Vec::new();
         while !self.scanner.take(b']') {
             items.push(self.value(depth + 1)?);
             if !self.scanner.take(b',') {
-                self.scanner.expect(b']', "a comma or the end of the list is expected")?;
+                self.scanner.require(b']', "a comma or the end of the list is expected")?;
                 break;
             }
         }

@@ -1,4 +1,5 @@
 //! Writing JSON: the compact form of Java, its variants, and the indented form of configuration files.
+use super::scan::{eight, zero_bytes};
 use super::{Key, Value};
 use crate::decimal::Decimal;
 use bytes::BufMut;
@@ -142,18 +143,36 @@ fn must_escape(byte: u8) -> bool {
     byte < 0x20 || byte == b'"' || byte == b'\\'
 }
 
+/// Position of the first byte from `at` on that must be escaped; the length when there is none.
+#[inline]
+fn find_escape(bytes: &[u8], mut at: usize) -> usize {
+    while let Some(chunk) = bytes.get(at..).and_then(|rest| rest.first_chunk::<8>()) {
+        let word = u64::from_le_bytes(*chunk);
+        // Bytes below 0x20 borrow into their high bit; those of 0x80 and above are masked out.
+        let control = word.wrapping_sub(eight(0x20)) & !word & eight(0x80);
+        let hits = control | zero_bytes(word ^ eight(b'"')) | zero_bytes(word ^ eight(b'\\'));
+        if hits != 0 {
+            return at + (hits.trailing_zeros() / 8) as usize;
+        }
+        at += 8;
+    }
+    bytes[at..].iter().position(|b| must_escape(*b)).map_or(bytes.len(), |distance| at + distance)
+}
+
 /// Writes `text` with its quotes, escaping only what JSON demands; control characters in the forms of Java.
 pub(crate) fn put_text<B: BufMut>(out: &mut B, text: &str) {
     out.put_u8(b'"');
     let bytes = text.as_bytes();
     let mut done = 0;
-    while let Some(distance) = bytes[done..].iter().position(|b| must_escape(*b)) {
-        out.put_slice(&bytes[done..done + distance]);
-        done += distance;
-        put_escape(out, bytes[done]);
-        done += 1;
+    loop {
+        let next = find_escape(bytes, done);
+        out.put_slice(&bytes[done..next]);
+        if next == bytes.len() {
+            break;
+        }
+        put_escape(out, bytes[next]);
+        done = next + 1;
     }
-    out.put_slice(&bytes[done..]);
     out.put_u8(b'"');
 }
 

@@ -1,6 +1,8 @@
 //! Frames against the vectors of the specification and against every rule of leniency and strictness.
-use super::*;
-use bytes::BufMut;
+#![allow(clippy::unwrap_used, reason = "tests and their helpers")]
+use bytes::{BufMut, Bytes, BytesMut};
+use ferromq_protocol::frame::{decode, EncodeError, FrameError, FIELDS_MAX, FRAME_BYTES_MAX};
+use ferromq_protocol::{language, Codec, Command, ExtFields};
 
 /// A whole JSON frame around `header`.
 fn json_frame(header: &[u8], body: &[u8]) -> BytesMut {
@@ -27,7 +29,7 @@ fn a_header_is_read_as_leniently_as_by_the_reference() {
         \"extFields\":{\"e\":3,\"f\":1.50,\"k\":true,\"o\":{\"x\":[1]},\"n\":null,\"i\":\"A\\u0001B\\n\\ud83d\\ude80\",},}\n\0\0";
     let command = read(header).unwrap();
     assert_eq!((command.code, command.version, command.flag, command.opaque), (310, 30, 0, 0));
-    assert_eq!(command.language, crate::language::JAVA);
+    assert_eq!(command.language, language::JAVA);
     let values = ["e", "f", "k", "o", "n", "i"].map(|name| command.ext.get(name));
     let expected = [Some("3"), Some("1.50"), Some("true"), Some("{\"x\":[1]}"), None, Some("A\u{1}B\n\u{1F680}")];
     assert_eq!(values, expected);

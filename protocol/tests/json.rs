@@ -1,5 +1,6 @@
 //! The dialect: what is accepted, what is refused, how it is written.
-use super::*;
+#![allow(clippy::unwrap_used, reason = "tests and their helpers")]
+use ferromq_protocol::json::{parse, Flavour, JsonError, Key, Value, DEPTH_MAX};
 
 fn read(text: &str) -> Value {
     parse(text.as_bytes()).unwrap_or_else(|error| panic!("{text}: {error}"))
