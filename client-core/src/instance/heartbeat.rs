@@ -1,0 +1,117 @@
+//! Heartbeats: who this client is and what it subscribes to, told to every broker in parallel (client.md 1.8).
+//!
+//! They go out every 30 s, right after a registration, and to a single broker right after its connection was made, since a
+//! broker that was restarted knows nobody. With consumers every replica gets them, without only masters.
+use super::ClientInstance;
+use bytes::Bytes;
+use ferromq_protocol::body::HeartbeatData;
+use ferromq_protocol::code::{request, response};
+use ferromq_protocol::headers::UnregisterClient;
+use ferromq_protocol::{Command, ExtFields, Header};
+use parking_lot::Mutex;
+use std::collections::HashMap;
+use std::future::Future;
+use std::sync::{Arc, Weak};
+use tokio::task::JoinSet;
+
+/// What brokers said about themselves in their answers.
+#[derive(Default)]
+pub(super) struct Heartbeats {
+    /// MQVersion ordinal by address.
+    versions: Mutex<HashMap<Arc<str>, i32>>,
+}
+
+impl Heartbeats {
+    pub(super) fn forget(&self, addr: &str) {
+        self.versions.lock().remove(addr);
+    }
+}
+
+/// The periodic task.
+pub(super) async fn run(instance: Weak<ClientInstance>, stopped: impl Future<Output = ()>) {
+    tokio::pin!(stopped);
+    loop {
+        let Some(alive) = instance.upgrade() else { return };
+        let interval = alive.options.heartbeat_interval;
+        drop(alive);
+        tokio::select! {
+            _ = &mut stopped => return,
+            _ = tokio::time::sleep(interval) => {}
+        }
+        let Some(alive) = instance.upgrade() else { return };
+        tokio::select! {
+            _ = &mut stopped => return,
+            _ = alive.send_heartbeats_now() => {}
+        }
+    }
+}
+
+impl ClientInstance {
+    /// Sends a heartbeat to every broker of the cached routes at the same time and waits for the answers, each for at most
+    /// the metadata budget. Returns how many brokers answered with success; failures are logged.
+    pub async fn send_heartbeats_now(self: &Arc<Self>) -> usize {
+        let Some(data) = self.roles.heartbeat(&self.client_id) else { return 0 };
+        let masters_only = data.consumer_data_set.is_empty();
+        let body = data.encode();
+        let mut running = JoinSet::new();
+        for addr in self.routes.broker_addrs(masters_only) {
+            let (instance, body) = (self.clone(), body.clone());
+            running.spawn(async move { instance.heartbeat_to(&addr, body).await });
+        }
+        let mut answered = 0;
+        while let Some(done) = running.join_next().await {
+            answered += usize::from(matches!(done, Ok(true)));
+        }
+        answered
+    }
+
+    /// Heartbeat to one broker whose connection was just made, then a look at the distribution of queues.
+    pub(super) async fn greet(&self, addr: &str) {
+        let Some(data) = self.roles.heartbeat(&self.client_id) else { return };
+        if self.heartbeat_to(addr, HeartbeatData::encode(&data)).await {
+            self.roles.rebalance_all();
+        }
+    }
+
+    async fn heartbeat_to(&self, addr: &str, body: Bytes) -> bool {
+        let command = Command::request(request::HEART_BEAT, ExtFields::absent(), body);
+        match self.call(addr, command, self.options.api_timeout).await {
+            Ok(answer) if answer.code == response::SUCCESS => {
+                self.heartbeats.versions.lock().insert(Arc::from(addr), answer.version);
+                true
+            }
+            Ok(answer) => {
+                tracing::warn!(addr, code = answer.code, remark = ?answer.remark, "heartbeat refused");
+                false
+            }
+            Err(error) => {
+                tracing::debug!(addr, %error, "heartbeat failed");
+                self.routes.refresh_soon();
+                false
+            }
+        }
+    }
+
+    /// The MQVersion ordinal a broker gave in its last heartbeat answer; `None` before the first.
+    pub fn broker_version(&self, addr: &str) -> Option<i32> {
+        self.heartbeats.versions.lock().get(addr).copied()
+    }
+
+    /// Tells all brokers with an open connection that a group ends here. Others learn of it by the closed connection.
+    pub(super) async fn unregister_everywhere(&self, producer_group: Option<&str>, consumer_group: Option<&str>) {
+        let header = UnregisterClient { client_id: &self.client_id, producer_group, consumer_group };
+        let mut command = Command::request(request::UNREGISTER_CLIENT, header.to_ext(), Bytes::new());
+        self.stamp(&mut command);
+        let mut running = JoinSet::new();
+        for addr in self.routes.broker_addrs(false) {
+            let Some(connection) = self.client.open_connection(&addr) else { continue };
+            let (command, timeout) = (command.clone(), self.options.api_timeout);
+            running.spawn(async move {
+                if let Err(error) = connection.call(command, timeout).await {
+                    tracing::debug!(%addr, %error, "broker not told that the group ends");
+                }
+            });
+        }
+        while running.join_next().await.is_some() {}
+    }
+}
