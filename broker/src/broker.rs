@@ -70,7 +70,10 @@ pub enum StartError {
 /// A running broker.
 pub struct Broker {
     service: Arc<Service>,
-    ports: Ports,
+    /// `None` once it is shut down.
+    ports: Option<Ports>,
+    main_addr: SocketAddr,
+    fast_addr: SocketAddr,
     registration: Registration,
     housekeeping: JoinHandle<()>,
     threads: Vec<thread::JoinHandle<()>>,
@@ -101,25 +104,26 @@ impl Broker {
         main.open(Arc::clone(&service));
         fast.open(Arc::clone(&service));
         let registration = Registration::start(Arc::clone(&service), stopped).await;
+        let (main_addr, fast_addr) = (ports.main.local_addr(), ports.fast.local_addr());
         tracing::info!(
             broker = service.identity.name,
             address = service.identity.address,
-            listening = %ports.main.local_addr(),
-            fast = %ports.fast.local_addr(),
+            listening = %main_addr,
+            fast = %fast_addr,
             data = service.config().store_path_root_dir,
             "broker started"
         );
-        Ok(Self { service, ports, registration, housekeeping, threads, stop })
+        Ok(Self { service, ports: Some(ports), main_addr, fast_addr, registration, housekeeping, threads, stop })
     }
 
     /// The address of the main port.
     pub fn local_addr(&self) -> SocketAddr {
-        self.ports.main.local_addr()
+        self.main_addr
     }
 
     /// The address of the fast port.
     pub fn fast_addr(&self) -> SocketAddr {
-        self.ports.fast.local_addr()
+        self.fast_addr
     }
 
     /// The broker's name.
@@ -138,13 +142,14 @@ impl Broker {
     }
 
     /// Shuts down in order (broker.md 2.5): leave the routes, close the ports, stop what works in the background, save,
-    /// flush and close the store. Idempotent by consuming the broker.
+    /// flush and close the store.
     pub async fn shutdown(mut self) {
         tracing::info!(broker = self.service.identity.name, "broker stops");
         self.stop.send_replace(true);
         self.registration.unregister().await;
-        let Ports { main, fast } = self.ports;
-        tokio::join!(main.shutdown(), fast.shutdown());
+        if let Some(Ports { main, fast }) = self.ports.take() {
+            tokio::join!(main.shutdown(), fast.shutdown());
+        }
         self.service.holds.close();
         self.service.delay.stop();
         self.service.changes.stop();
@@ -165,24 +170,30 @@ impl Broker {
     }
 
     /// Ends like a killed process as well as one can from inside: nothing is unregistered, saved or flushed. The data
-    /// directory can be opened again when this returns.
-    pub async fn kill(mut self) {
+    /// directory can be opened again when this returns. Dropping a broker does the same.
+    pub fn kill(self) {
+        drop(self);
+    }
+
+    fn abandon(&mut self) {
         self.stop.send_replace(true);
-        self.registration.abort().await;
-        let Ports { main, fast } = self.ports;
-        tokio::join!(main.shutdown(), fast.shutdown());
-        self.service.holds.close();
+        self.registration.abort();
+        if let Some(Ports { main, fast }) = self.ports.take() {
+            // Their connections are closed without waiting for them to end.
+            drop((main, fast));
+        }
+        self.housekeeping.abort();
         self.service.delay.stop();
         self.service.changes.abandon();
-        self.housekeeping.abort();
-        let (service, threads) = (self.service, std::mem::take(&mut self.threads));
-        let ended = tokio::task::spawn_blocking(move || {
-            join(threads);
-            // The last owner gone, the store lets go of its files and its lock without flushing.
-            drop(service);
-        });
-        if let Err(error) = ended.await {
-            tracing::error!(%error, "kill interrupted");
+        join(std::mem::take(&mut self.threads));
+        self.service.holds.close();
+    }
+}
+
+impl Drop for Broker {
+    fn drop(&mut self) {
+        if self.ports.is_some() {
+            self.abandon();
         }
     }
 }

@@ -73,9 +73,8 @@ impl Registration {
     }
 
     /// Stops without telling anybody.
-    pub(crate) async fn abort(&self) {
+    pub(crate) fn abort(&self) {
         self.task.abort();
-        self.client.shutdown().await;
     }
 
     /// Closes the connections to the name servers.

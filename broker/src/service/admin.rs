@@ -157,7 +157,8 @@ fn write_back(path: &str, changes: &[(String, String)]) {
 
 /// All properties as `key=value` lines.
 pub fn config_text(service: &Service) -> String {
-    service.config().entries().iter().map(|e| properties::line(e.name, &e.value) + "\n").collect()
+    let entries = service.config().entries();
+    properties::write(entries.iter().map(|entry| (entry.name, entry.value.as_str())))
 }
 
 fn save(service: &Service, file: File) -> Result<(), Refusal> {
