@@ -1,2 +1,96 @@
-//! (under construction)
-fn main() {}
+//! The `ferromq` binary: `standalone`, `namesrv`, `broker`, `produce`, `consume`.
+//!
+//! Called by the names `mqnamesrv` and `mqbroker` it behaves as those, because operators type them. Every command ends with
+//! an exit code that scripts can use; errors are one line on standard error.
+mod broker;
+mod consume;
+mod failure;
+mod format;
+mod life;
+mod namesrv;
+mod pipe;
+mod produce;
+mod progress;
+mod standalone;
+mod when;
+
+use clap::{Parser, Subcommand};
+use failure::Failure;
+use std::process::ExitCode;
+
+/// Messaging in the Apache RocketMQ protocol.
+#[derive(Parser)]
+#[command(name = "ferromq", version, about, arg_required_else_help = true)]
+struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Name server and broker in one process
+    Standalone(standalone::Args),
+    /// A name server
+    Namesrv(namesrv::Args),
+    /// A broker
+    Broker(broker::Args),
+    /// Lines of standard input or files to messages
+    Produce(produce::Args),
+    /// Messages to standard output
+    Consume(consume::Args),
+}
+
+fn main() -> ExitCode {
+    let args = match Args::try_parse_from(arguments()) {
+        Ok(args) => args,
+        Err(e) => {
+            // Help and version are answers, not errors.
+            let code = e.exit_code();
+            let _ = e.print();
+            return ExitCode::from(u8::try_from(code).unwrap_or(2));
+        }
+    };
+    log_to_stderr();
+    let outcome = match args.command {
+        Command::Standalone(args) => standalone::run(args),
+        Command::Namesrv(args) => namesrv::run(args),
+        Command::Broker(args) => broker::run(args),
+        Command::Produce(args) => produce::run(args),
+        Command::Consume(args) => consume::run(args),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("ferromq: {failure}");
+            failure.exit_code()
+        }
+    }
+}
+
+/// The command line, with the subcommand that the program's name stands for put in front.
+fn arguments() -> Vec<String> {
+    let mut args: Vec<String> = std::env::args().collect();
+    let name = args.first().map(std::path::Path::new).and_then(|p| p.file_stem()).map(|n| n.to_string_lossy().into_owned());
+    match name.as_deref() {
+        Some("mqnamesrv") => args.insert(1, "namesrv".into()),
+        Some("mqbroker") => args.insert(1, "broker".into()),
+        _ => {}
+    }
+    args
+}
+
+/// Warnings and errors on standard error; `FERROMQ_LOG=debug` shows more.
+fn log_to_stderr() {
+    let filter = tracing_subscriber::EnvFilter::try_from_env("FERROMQ_LOG")
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false).init();
+}
+
+/// Runs an async command on a runtime of its own.
+fn block_on<F: std::future::Future<Output = Result<(), Failure>>>(future: F) -> Result<(), Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Failure::runtime)?;
+    let outcome = runtime.block_on(future);
+    // A blocked read of standard input must not keep the process alive.
+    runtime.shutdown_background();
+    outcome
+}

@@ -1,0 +1,50 @@
+//! `ferromq namesrv`: a name server. Letters and exit codes as mqnamesrv's.
+use crate::failure::Failure;
+use crate::{block_on, life};
+use ferromq_namesrv::{NameServer, NameServerConfig};
+use std::path::PathBuf;
+
+/// Arguments.
+#[derive(clap::Args)]
+pub struct Args {
+    /// Properties file
+    #[arg(short = 'c', long = "config", alias = "configFile", value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Accepted and ignored, as the reference name server does
+    #[arg(short = 'n', long = "namesrv", alias = "namesrvAddr", value_name = "ADDRESSES")]
+    _namesrv: Option<String>,
+    /// Prints every setting and ends
+    #[arg(short = 'p', long = "print-config", alias = "printConfigItem")]
+    print: bool,
+    /// Prints the reference page of all properties and ends
+    #[arg(long, hide = true)]
+    print_reference: bool,
+}
+
+/// Runs the command.
+pub fn run(args: Args) -> Result<(), Failure> {
+    if args.print_reference {
+        return crate::pipe::print(&NameServerConfig::reference());
+    }
+    let mut config = NameServerConfig::default();
+    if let Some(file) = &args.config {
+        let bytes = std::fs::read(file).map_err(|e| Failure::usage(format!("cannot read {}: {e}", file.display())))?;
+        let warnings = config
+            .apply(&String::from_utf8_lossy(&bytes))
+            .map_err(|e| Failure::usage(format!("{}: {e}", file.display())))?;
+        warnings.iter().for_each(|w| tracing::warn!("{}: {w}", file.display()));
+        config.config_store_path = file.display().to_string();
+    }
+    if args.print {
+        let lines: String = config.entries().iter().map(|(name, value)| format!("{name}={value}\n")).collect();
+        return crate::pipe::print(&lines);
+    }
+    block_on(async {
+        let server = NameServer::start(config).await.map_err(Failure::new)?;
+        println!("The Name Server boot success. serializeType=JSON, address {}", server.local_addr());
+        let reason = life::until_told(false).await;
+        tracing::info!("{reason}: shutting down");
+        server.shutdown().await;
+        Ok(())
+    })
+}

@@ -1,0 +1,66 @@
+//! What a consumer group has seen: distinct (queue, offset) pairs, redeliveries, order per aircraft, totals.
+use ferromq::MessageExt;
+use std::collections::{HashMap, HashSet};
+use std::sync::Mutex;
+
+/// The books of one group; shared by its members.
+#[derive(Debug, Default)]
+pub struct Ledger {
+    books: Mutex<Books>,
+}
+
+/// The numbers.
+#[derive(Debug, Default, Clone)]
+pub struct Books {
+    /// Broker, queue and offset of every message seen.
+    pub places: HashSet<(String, i32, i64)>,
+    /// Deliveries of a message that had been seen before.
+    pub redelivered: u64,
+    /// A flight came before an earlier one of the same aircraft.
+    pub out_of_order: u64,
+    /// Messages whose tag or properties are not what was sent.
+    pub damaged: u64,
+    /// Flights and miles per aircraft.
+    pub aircraft: HashMap<String, (u32, u64)>,
+    /// Deliveries per member.
+    pub members: HashMap<String, u64>,
+}
+
+impl Ledger {
+    /// Enters one delivery to `member`. `wanted` is the tag that the group subscribes to, if it does.
+    pub fn enter(&self, member: &str, message: &MessageExt, wanted: Option<&str>) {
+        let Ok(mut books) = self.books.lock() else { return };
+        *books.members.entry(member.to_string()).or_default() += 1;
+        let place = (message.broker_name().to_string(), message.queue_id(), message.queue_offset());
+        if !books.places.insert(place) {
+            books.redelivered += 1;
+            return;
+        }
+        let number = |name: &str| message.property(name).and_then(|v| v.parse::<u64>().ok());
+        let (Some(sequence), Some(distance), Some(key)) = (number("sequence"), number("distance"), message.keys()) else {
+            books.damaged += 1;
+            return;
+        };
+        if wanted.is_some() && message.tag() != wanted {
+            books.damaged += 1;
+        }
+        let (flights, miles) = books.aircraft.entry(key.to_string()).or_default();
+        let expected = u64::from(*flights);
+        *flights += 1;
+        *miles += distance;
+        // With a tag filter there are gaps, so only the complete groups can be held to the sequence.
+        if wanted.is_none() && sequence != expected {
+            books.out_of_order += 1;
+        }
+    }
+
+    /// Distinct messages so far.
+    pub fn count(&self) -> usize {
+        self.books.lock().map_or(0, |b| b.places.len())
+    }
+
+    /// A copy of the books.
+    pub fn books(&self) -> Books {
+        self.books.lock().map(|b| b.clone()).unwrap_or_default()
+    }
+}
