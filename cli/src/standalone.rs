@@ -83,7 +83,7 @@ async fn serve(args: &Args, mut config: BrokerConfig, data: PathBuf) -> Result<(
     let port = if args.ephemeral { 0 } else { args.namesrv_port };
     let names = NameServerConfig {
         bind_address: args.listen.to_string(),
-        listen_port: i32::from(port),
+        listen_port: port,
         kv_config_path: data.join("namesrv").join("kvConfig.json").display().to_string(),
         ..NameServerConfig::default()
     };

@@ -261,7 +261,7 @@ impl Drop for Cluster {
 async fn start_name_server(folder: &Path, port: u16) -> Result<NameServer, ClusterError> {
     let config = NameServerConfig {
         bind_address: "127.0.0.1".into(),
-        listen_port: i32::from(port),
+        listen_port: port,
         kv_config_path: folder.join("kvConfig.json").display().to_string(),
         ..NameServerConfig::default()
     };
