@@ -53,6 +53,8 @@ pub(super) fn handle(context: &Context<'_>, request: &Command) -> Option<Reply> 
         code::QUERY_MESSAGE => later(context, request, query::by_key),
         code::VIEW_MESSAGE_BY_ID => later(context, request, query::by_offset),
         code::GET_TOPIC_STATS_INFO => later(context, request, query::topic_stats),
+        code::VIEW_BROKER_STATS_DATA => query::broker_stats(context, request),
+        code::GET_BROKER_CONSUME_STATS => later(context, request, query::all_consume_stats),
         code::GET_CONSUME_STATS => later(context, request, query::consume_stats),
         code::QUERY_CONSUME_QUEUE => later(context, request, query::consume_queue),
         code::QUERY_CONSUME_TIME_SPAN => later(context, request, query::time_span),

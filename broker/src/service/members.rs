@@ -147,7 +147,7 @@ impl Members {
             }
         };
         if !registration.without_subscriptions {
-            changed |= group.update_subscriptions(&data.subscription_data_set);
+            changed |= group.update_subscriptions(&data.subscription_data_set, now_ms);
         }
         let to_tell = if changed && registration.notify { group.to_tell() } else { Links::new() };
         drop(guard);
@@ -351,14 +351,16 @@ impl ConsumerGroup {
         }
     }
 
-    /// Takes over the subscriptions of a heartbeat. New and missing topics count as a change, newer versions do not.
-    fn update_subscriptions(&mut self, new: &[SubscriptionData]) -> bool {
+    /// Takes over the subscriptions of a heartbeat. New and missing topics count as a change, newer versions do not; one
+    /// without a version is as new as can be (wire.md 5.0).
+    fn update_subscriptions(&mut self, new: &[SubscriptionData], now_ms: i64) -> bool {
         let mut changed = false;
         for subscription in new {
             let old = self.subscriptions.get(&subscription.topic);
             changed |= old.is_none();
-            if old.is_none_or(|old| old.sub_version < subscription.sub_version) {
-                let mut data = subscription.clone();
+            let sub_version = if subscription.sub_version == 0 { now_ms } else { subscription.sub_version };
+            if old.is_none_or(|old| old.sub_version < sub_version) {
+                let mut data = SubscriptionData { sub_version, ..subscription.clone() };
                 if data.sub_string.is_empty() {
                     filter::ALL.clone_into(&mut data.sub_string);
                 }

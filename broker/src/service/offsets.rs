@@ -30,11 +30,15 @@ impl Deliveries {
         *slot = if slot.0 == period { (period, slot.1 + messages) } else { (period, messages) };
     }
 
+    /// Messages in the last minute.
+    fn recent(&self, now_ms: i64) -> i64 {
+        let oldest = now_ms / PERIOD_MS - PERIODS as i64;
+        self.0.iter().filter(|(period, _)| *period > oldest).map(|(_, messages)| messages).sum()
+    }
+
     /// Messages per second.
     fn rate(&self, now_ms: i64) -> f64 {
-        let oldest = now_ms / PERIOD_MS - PERIODS as i64;
-        let recent: i64 = self.0.iter().filter(|(period, _)| *period > oldest).map(|(_, messages)| messages).sum();
-        recent as f64 * 1000.0 / (PERIOD_MS * PERIODS as i64) as f64
+        self.recent(now_ms) as f64 * 1000.0 / (PERIOD_MS * PERIODS as i64) as f64
     }
 }
 
@@ -151,6 +155,14 @@ impl Offsets {
             drop(queues);
             self.changed();
         }
+    }
+
+    /// Messages of the topic that the group got in the last minute, and per second; `None` when it never pulled.
+    pub fn deliveries(&self, group: &str, topic: &str, now_ms: i64) -> Option<(i64, f64)> {
+        let progress = self.get(group, topic)?;
+        let queues = progress.0.lock();
+        let known = !queues.pulled.is_empty();
+        known.then(|| (queues.deliveries.recent(now_ms), queues.deliveries.rate(now_ms)))
     }
 
     /// Messages of the topic that the group got per second, over the last minute.

@@ -2,7 +2,9 @@
 use super::clock::now_ms;
 use super::{Refusal, Service};
 use bytes::Bytes;
-use ferromq_protocol::body::{ConsumeOffset, ConsumeStats, MessageQueue, TopicOffset, TopicStatsTable};
+use ferromq_protocol::body::{
+    BrokerStatsData, BrokerStatsItem, ConsumeOffset, ConsumeStats, MessageQueue, TopicOffset, TopicStatsTable,
+};
 use ferromq_protocol::code::response;
 use ferromq_store::{QueryResult, Unit};
 use std::collections::BTreeSet;
@@ -159,4 +161,30 @@ const UNITS_MAX: i32 = 4096;
 pub fn units(service: &Service, topic: &str, queue_id: i32, index: i64, count: i32) -> Vec<Unit> {
     let count = i64::from(count.clamp(0, UNITS_MAX));
     (index..index.saturating_add(count)).map_while(|at| service.store.unit(topic, queue_id, at)).collect()
+}
+
+/// VIEW_BROKER_STATS_DATA. What is kept: messages per group and topic over the last minute; the longer periods are empty,
+/// as they are on a reference broker that was just started.
+pub fn broker_stats(service: &Service, name: Option<&str>, key: Option<&str>) -> Result<BrokerStatsData, Refusal> {
+    let missing = || {
+        let remark = format!("The stats <{}> <{}> not exist", name.unwrap_or("null"), key.unwrap_or("null"));
+        Refusal::system_error(remark)
+    };
+    let (Some("GROUP_GET_NUMS"), Some((topic, group))) = (name, key.and_then(|key| key.split_once('@'))) else {
+        return Err(missing());
+    };
+    let (sum, tps) = service.offsets.deliveries(group, topic, now_ms()).ok_or_else(missing)?;
+    Ok(BrokerStatsData { stats_minute: BrokerStatsItem { avgpt: 0.0, sum, tps }, ..BrokerStatsData::default() })
+}
+
+/// GET_BROKER_CONSUME_STATS: for every group, one statistics per topic it has offsets on. May read the disk.
+pub fn all_consume_stats(service: &Service) -> Vec<(String, Vec<ConsumeStats>)> {
+    let groups = service.groups.all().subscription_group_table;
+    let stats = groups.into_keys().map(|group| {
+        let topics = service.offsets.topics_of(&group);
+        let stats = topics.iter().map(|topic| consume_stats(service, &group, &Topics::One(topic)));
+        let filled: Vec<ConsumeStats> = stats.filter(|stats| !stats.offset_table.is_empty()).collect();
+        (group, filled)
+    });
+    stats.filter(|(_, stats)| !stats.is_empty()).collect()
 }

@@ -90,6 +90,6 @@ pub(super) fn correction(context: &Context<'_>, request: &Command) -> Result<Rep
     let header: QueryCorrectionOffset<'_> = header(request)?;
     let without = header.filter_groups.unwrap_or_default();
     let offsets = progress::correction(context.service, header.topic, header.compare_group, without);
-    let offsets = Value::object(offsets.into_iter().map(|(queue_id, offset)| (queue_id, offset)));
+    let offsets = Value::object(offsets);
     Ok(Reply::body(request, Value::object([("correctionOffsets", offsets)]).write(Flavour::Quoted)))
 }

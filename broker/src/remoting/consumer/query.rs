@@ -1,4 +1,4 @@
-//! What is stored and how far groups are: 12, 33, 202, 208, 300, 303, 321, 343, 345 (wire.md 4.2, 4.9).
+//! What is stored and how far groups are: 12, 33, 202, 208, 300, 303, 315, 317, 321, 343, 345 (wire.md 4.2, 4.9).
 use super::{header, pull};
 use crate::remoting::reply::{refusal_of, Reply};
 use crate::remoting::Context;
@@ -96,6 +96,30 @@ pub(super) fn subscription(context: &Context<'_>, request: &Command) -> Result<R
         body.set("subscriptionData", subscription.to_json());
     }
     body.set("topic", topic);
+    Ok(Reply::body(request, body.write(Flavour::Quoted)))
+}
+
+pub(super) fn broker_stats(context: &Context<'_>, request: &Command) -> Result<Reply, Refusal> {
+    let ext = &request.ext;
+    let stats = query::broker_stats(context.service, ext.get("statsName"), ext.get("statsKey"))?;
+    Ok(Reply::body(request, stats.encode()))
+}
+
+pub(super) fn all_consume_stats(service: &Service, request: &Command) -> Result<Reply, Refusal> {
+    let all = query::all_consume_stats(service);
+    let offsets = || all.iter().flat_map(|(_, stats)| stats).flat_map(|stats| stats.offset_table.values());
+    let waiting: i64 = offsets().map(|at| at.broker_offset - at.consumer_offset).sum();
+    let in_flight: i64 = offsets().map(|at| at.pull_offset - at.consumer_offset).sum();
+    let list = all.iter().map(|(group, stats)| {
+        let stats = Value::array(stats.iter().map(|stats| stats.to_json()));
+        Value::object([(group.as_str(), stats)])
+    });
+    let body = Value::object([
+        ("brokerAddr", Value::from(&service.identity.address)),
+        ("consumeStatsList", Value::array(list)),
+        ("totalDiff", Value::from(waiting)),
+        ("totalInflightDiff", Value::from(in_flight)),
+    ]);
     Ok(Reply::body(request, body.write(Flavour::Quoted)))
 }
 
