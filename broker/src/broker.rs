@@ -7,7 +7,9 @@ use crate::ports::{self, Ports};
 use crate::registration::Registration;
 use crate::remoting::{Port, RemotingHandler};
 use crate::service::arrivals::Arrivals;
-use crate::service::{changes, clock, delay, groups, heartbeat, holds, identity, locks, members, offsets, persist, stats, topics};
+use crate::service::{
+    changes, clock, delay, groups, heartbeat, holds, identity, locks, members, offsets, persist, stats, topics,
+};
 use crate::service::{Identity, Service};
 use crate::store_options::{delay_levels, store_options};
 use ferromq_protocol::ids::UniqueIdGenerator;
@@ -41,7 +43,9 @@ pub enum StartError {
         source: BindError,
     },
     /// There is no room for the fast port below the main port.
-    #[error("listenPort {0} leaves no room for the fast port, which is two below it; use 3 or more, or 0 for free ports")]
+    #[error(
+        "listenPort {0} leaves no room for the fast port, which is two below it; use 3 or more, or 0 for free ports"
+    )]
     NoFastPort(u16),
     /// `bindAddress` or `brokerIP1` is no address and no known host name.
     #[error("property {name} has the value {value:?}, which is no address: {reason}")]
@@ -211,7 +215,10 @@ fn check(config: &BrokerConfig) -> Result<(), StartError> {
         return Err(StartError::Unsupported("brokerRole SLAVE is not available; run a master".into()));
     }
     if config.broker_id != 0 {
-        return Err(StartError::Unsupported(format!("brokerId {} is a slave's, and slaves are not available", config.broker_id)));
+        return Err(StartError::Unsupported(format!(
+            "brokerId {} is a slave's, and slaves are not available",
+            config.broker_id
+        )));
     }
     Ok(())
 }

@@ -187,7 +187,11 @@ fn group_forbidden(service: &Service, request: &Command) -> Result<Reply, Refusa
         service.groups.set_readable(group, topic, readable);
     }
     let readable = service.groups.forbidden(group, topic) & READ == 0;
-    let body = Value::object([("group", Value::from(group)), ("readable", Value::from(readable)), ("topic", Value::from(topic))]);
+    let body = Value::object([
+        ("group", Value::from(group)),
+        ("readable", Value::from(readable)),
+        ("topic", Value::from(topic)),
+    ]);
     let mut answer = Command::response_to(request, response::SUCCESS, Some(String::new()));
     answer.body = body.write(json::Flavour::Quoted).into();
     Ok(Reply::Command(answer))

@@ -61,7 +61,13 @@ impl RemotingHandler {
         let _ = self.service.set(service);
     }
 
-    fn one(&self, service: &Arc<Service>, connection: &Arc<Connection>, request: &Command, answers: &mut Vec<OutFrame>) {
+    fn one(
+        &self,
+        service: &Arc<Service>,
+        connection: &Arc<Connection>,
+        request: &Command,
+        answers: &mut Vec<OutFrame>,
+    ) {
         let caller = caller_of(connection, request);
         let context = Context { service, caller, connection, port: self.port };
         let reply = admin::handle(&context, request)

@@ -225,7 +225,13 @@ impl Encoder {
         }
     }
 
-    fn success(&mut self, request: &Command, accepted: &Accepted, records: &[RecordResult], key: Option<&str>) -> OutFrame {
+    fn success(
+        &mut self,
+        request: &Command,
+        accepted: &Accepted,
+        records: &[RecordResult],
+        key: Option<&str>,
+    ) -> OutFrame {
         self.write_ids(records);
         let header = header(&self.common, &self.ids, accepted.queue_id, first_offset(records), key);
         frame(&mut self.buffer, &Fixed::response_to(request, PutOutcome::Ok.code()), None, Some(&header))
@@ -233,12 +239,17 @@ impl Encoder {
 
     fn failure(&mut self, request: &Command, refusal: &Refusal) -> OutFrame {
         let fixed = Fixed::response_to(request, refusal.code);
-        let header =
-            SendFailure { msg_region: Some(&self.common.region), trace_on: Some(self.common.trace_on) };
+        let header = SendFailure { msg_region: Some(&self.common.region), trace_on: Some(self.common.trace_on) };
         frame(&mut self.buffer, &fixed, Some(&refusal.remark), (!refusal.thrown).then_some(&header))
     }
 
-    fn owned(&mut self, request: &Command, accepted: &Accepted, records: &[RecordResult], key: Option<&str>) -> OwnedAnswer {
+    fn owned(
+        &mut self,
+        request: &Command,
+        accepted: &Accepted,
+        records: &[RecordResult],
+        key: Option<&str>,
+    ) -> OwnedAnswer {
         self.write_ids(records);
         OwnedAnswer {
             fixed: Fixed::response_to(request, 0),
@@ -274,7 +285,12 @@ fn header<'a>(
     }
 }
 
-fn frame<'a, H: Header<'a>>(buffer: &mut BytesMut, fixed: &Fixed, remark: Option<&str>, header: Option<&H>) -> OutFrame {
+fn frame<'a, H: Header<'a>>(
+    buffer: &mut BytesMut,
+    fixed: &Fixed,
+    remark: Option<&str>,
+    header: Option<&H>,
+) -> OutFrame {
     if encode_typed(buffer, fixed, remark, header, Naming::Long, 0).is_err() {
         // Longer than a frame may be: only a remark could be that long, and nothing was written.
         let short = encode_typed::<H>(buffer, fixed, None, None, Naming::Long, 0);

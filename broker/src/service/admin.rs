@@ -34,7 +34,12 @@ pub fn put_topics(service: &Service, wanted: Vec<TopicConfig>) -> Result<(), Ref
         return Ok(());
     }
     for topic in &changed {
-        tracing::info!(topic = topic.topic_name, queues = topic.write_queue_nums, perm = topic.perm, "topic set by administration");
+        tracing::info!(
+            topic = topic.topic_name,
+            queues = topic.write_queue_nums,
+            perm = topic.perm,
+            "topic set by administration"
+        );
     }
     service.topics.put_all(changed);
     save(service, File::Topics)

@@ -78,7 +78,9 @@ fn check(key: &str, value: &str, exists: bool) -> Result<(), String> {
         return Err(format!("attempt to update an unchangeable attribute. key: {key}"));
     }
     match attribute.accepts {
-        Accepts::OneOf(values) if !values.contains(&value) => Err(format!("value is not in set: [{}]", values.join(", "))),
+        Accepts::OneOf(values) if !values.contains(&value) => {
+            Err(format!("value is not in set: [{}]", values.join(", ")))
+        }
         Accepts::Number if value.parse::<i64>().is_err() => Err(format!("value is not a number: {value}")),
         _ => Ok(()),
     }
@@ -99,8 +101,11 @@ mod tests {
         assert_eq!(message(None, "-message.type"), "only add attribute is supported while creating topic.");
         assert_eq!(message(None, "+no.such=1"), "unsupported key: no.such");
         assert_eq!(message(None, "+message.type=FIFO,+message.type=DELAY"), "key duplication: +message.type");
-        assert!(message(None, "+message.type=WRONG").starts_with("value is not in set: [UNSPECIFIED, MIXED, TRANSACTION,"));
-        assert!(message(Some("+queue.type=BatchCQ"), "+queue.type=SimpleCQ").starts_with("attempt to update an unchangeable"));
+        assert!(
+            message(None, "+message.type=WRONG").starts_with("value is not in set: [UNSPECIFIED, MIXED, TRANSACTION,")
+        );
+        assert!(message(Some("+queue.type=BatchCQ"), "+queue.type=SimpleCQ")
+            .starts_with("attempt to update an unchangeable"));
         assert!(message(Some(""), "-message.type").starts_with("attempt to delete a nonexistent key"));
     }
 

@@ -57,7 +57,11 @@ pub fn send_back(service: &Service, caller: &Caller, request: &SendBack<'_>) -> 
     store(service, &config, request, &original, &destination)
 }
 
-fn retry_topic(service: &Service, request: &SendBack<'_>, group: &SubscriptionGroupConfig) -> Result<Arc<TopicConfig>, Refusal> {
+fn retry_topic(
+    service: &Service,
+    request: &SendBack<'_>,
+    group: &SubscriptionGroupConfig,
+) -> Result<Arc<TopicConfig>, Refusal> {
     let name = topic::retry_topic(request.group);
     let sys_flag = if request.unit_mode { UNIT_SUB } else { 0 };
     let retry = service.topics.get_or_create_own(&name, group.retry_queue_nums, perm::READ_WRITE, sys_flag);
@@ -134,7 +138,8 @@ fn as_status(refusal: Refusal) -> Refusal {
 /// The original's properties; first topic and first id of the chain are kept, the new delay level is set.
 fn new_properties(original: &record::RecordView<'_>, level: i32) -> String {
     let text = original.properties();
-    let changed = |name: &str| matches!(name, names::WAIT | names::DELAY | names::RETRY_TOPIC | names::ORIGIN_MESSAGE_ID);
+    let changed =
+        |name: &str| matches!(name, names::WAIT | names::DELAY | names::RETRY_TOPIC | names::ORIGIN_MESSAGE_ID);
     let mut out = String::with_capacity(text.len() + 128);
     properties::push_without(&mut out, text, changed);
     properties::push(&mut out, names::RETRY_TOPIC, names::get(text, names::RETRY_TOPIC).unwrap_or(original.topic()));
@@ -142,7 +147,8 @@ fn new_properties(original: &record::RecordView<'_>, level: i32) -> String {
     let mut id = String::new();
     match names::get(text, names::ORIGIN_MESSAGE_ID) {
         Some(first) if !first.trim().is_empty() => id.push_str(first),
-        _ => OffsetMessageId { store_host: original.store_host(), physical_offset: original.physical_offset() }.write_to(&mut id),
+        _ => OffsetMessageId { store_host: original.store_host(), physical_offset: original.physical_offset() }
+            .write_to(&mut id),
     }
     properties::push(&mut out, names::ORIGIN_MESSAGE_ID, &id);
     properties::push(&mut out, names::DELAY, &level.to_string());

@@ -159,7 +159,12 @@ pub fn run(service: &Service) {
     while !service.delay.is_stopped() {
         // Announced before looking, so that a message arriving while we look wakes us.
         service.delay.announce(i64::MAX);
-        let next = service.delay.delays_ms.iter().zip(1..).map(|(delay, level)| deliver_due(service, &mut batch, level, *delay));
+        let next = service
+            .delay
+            .delays_ms
+            .iter()
+            .zip(1..)
+            .map(|(delay, level)| deliver_due(service, &mut batch, level, *delay));
         let next_ms = next.min().unwrap_or(i64::MAX);
         let now = now_ms();
         let wait_ms = next_ms.saturating_sub(now).clamp(0, IDLE_MS);

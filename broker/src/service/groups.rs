@@ -66,7 +66,11 @@ impl Groups {
     pub fn all(&self) -> SubscriptionGroupTable {
         let table = self.table.read();
         SubscriptionGroupTable {
-            subscription_group_table: table.configs.iter().map(|(n, c)| (n.clone(), SubscriptionGroupConfig::clone(c))).collect(),
+            subscription_group_table: table
+                .configs
+                .iter()
+                .map(|(n, c)| (n.clone(), SubscriptionGroupConfig::clone(c)))
+                .collect(),
             forbidden_table: table.forbidden.clone(),
             data_version: table.version,
         }

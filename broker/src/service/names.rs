@@ -53,11 +53,17 @@ mod tests {
     #[test]
     fn limits_and_remarks_are_those_of_the_reference() {
         assert_eq!(check_topic(" ").unwrap_err().remark, "The specified topic is blank.");
-        assert!(check_topic("bad name").unwrap_err().remark.starts_with("The specified topic: bad name, contains illegal characters, allowing"));
+        assert!(check_topic("bad name")
+            .unwrap_err()
+            .remark
+            .starts_with("The specified topic: bad name, contains illegal characters, allowing"));
         assert!(check_topic(&"t".repeat(127)).is_ok());
         assert!(check_topic(&"t".repeat(128)).unwrap_err().remark.contains("longer than topic max length"));
         assert!(check_topic(&format!("%RETRY%{}", "t".repeat(248))).is_ok());
-        assert!(check_topic(&format!("%RETRY%{}", "t".repeat(249))).unwrap_err().remark.starts_with("The specified topic is DLQ or Retry topic:"));
+        assert!(check_topic(&format!("%RETRY%{}", "t".repeat(249)))
+            .unwrap_err()
+            .remark
+            .starts_with("The specified topic is DLQ or Retry topic:"));
         assert!(check_group(&"g".repeat(121)).is_err() && check_group(&"g".repeat(120)).is_ok());
     }
 }

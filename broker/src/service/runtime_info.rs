@@ -93,11 +93,16 @@ fn log(service: &Service, table: &mut BTreeMap<String, String>) {
     put(table, &format!("commitLogDiskRatio_{}", directory.display()), used);
     put(table, "consumeQueueDiskRatio", used);
     put(table, "commitLogDirCapacity", format!("Total : {}, Free : {}.", size(total), size(free)));
-    put(table, "remainHowManyDataToFlush", size((store.max_log_offset() - store.flushed_offset()).max(0).unsigned_abs()));
+    put(
+        table,
+        "remainHowManyDataToFlush",
+        size((store.max_log_offset() - store.flushed_offset()).max(0).unsigned_abs()),
+    );
     put(table, "dispatchBehindBytes", store.dispatch_behind_bytes());
     put(table, "pageCacheLockTimeMills", store.append_lock_held_ms());
     let first = store.record_at(store.min_log_offset()).ok().flatten();
-    let first = first.and_then(|bytes| ferromq_protocol::record::parse(&bytes, false).ok().map(|r| r.store_timestamp()));
+    let first =
+        first.and_then(|bytes| ferromq_protocol::record::parse(&bytes, false).ok().map(|r| r.store_timestamp()));
     put(table, "earliestMessageTimeStamp", first.unwrap_or(-1));
 }
 
@@ -135,7 +140,11 @@ fn size(bytes: u64) -> String {
         value /= 1024.0;
         unit += 1;
     }
-    if unit == 0 { format!("{bytes} B") } else { format!("{value:.1} {}", UNITS[unit]) }
+    if unit == 0 {
+        format!("{bytes} B")
+    } else {
+        format!("{value:.1} {}", UNITS[unit])
+    }
 }
 
 #[cfg(test)]

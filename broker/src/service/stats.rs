@@ -104,7 +104,8 @@ impl Stats {
         let mut rates = Rates::default();
         for (at, seconds) in [10, 60, 600].into_iter().enumerate() {
             let oldest = samples.iter().find(|s| now_ms - s.at_ms <= seconds * 1000 + 500).copied();
-            let base = oldest.unwrap_or(Sample { at_ms: self.boot_timestamp, put: 0, found: 0, missed: 0, transferred: 0 });
+            let base =
+                oldest.unwrap_or(Sample { at_ms: self.boot_timestamp, put: 0, found: 0, missed: 0, transferred: 0 });
             let elapsed = ((now_ms - base.at_ms).max(1) as f64) / 1000.0;
             let rate = |new: i64, old: i64| (new - old) as f64 / elapsed;
             rates.put[at] = rate(now.put, base.put);

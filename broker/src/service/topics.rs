@@ -34,7 +34,10 @@ pub mod perm {
     }
     /// Java's short form, e.g. `RW-`.
     pub fn text(perm: i32) -> String {
-        [(READ, 'R'), (WRITE, 'W'), (INHERIT, 'X')].iter().map(|(bit, c)| if perm & bit != 0 { *c } else { '-' }).collect()
+        [(READ, 'R'), (WRITE, 'W'), (INHERIT, 'X')]
+            .iter()
+            .map(|(bit, c)| if perm & bit != 0 { *c } else { '-' })
+            .collect()
     }
 }
 
@@ -91,13 +94,14 @@ impl Topics {
 
     /// The current data version.
     pub fn version(&self) -> DataVersion {
-        self.table.read().version.clone()
+        self.table.read().version
     }
 
     /// Marks topics as ordered, as the name servers' configuration says.
     pub fn mark_ordered<'a>(&self, topics: impl Iterator<Item = &'a String>) {
         let unmarked = topics.filter_map(|topic| self.get(topic)).filter(|config| !config.order);
-        let changed: Vec<TopicConfig> = unmarked.map(|c| TopicConfig { order: true, ..TopicConfig::clone(&c) }).collect();
+        let changed: Vec<TopicConfig> =
+            unmarked.map(|c| TopicConfig { order: true, ..TopicConfig::clone(&c) }).collect();
         if !changed.is_empty() {
             self.put_all(changed);
         }
@@ -179,7 +183,12 @@ impl Topics {
     }
 
     /// Auto-creation by a send (broker.md 2.3): the topic as its template allows, or `None`.
-    pub fn create_from_template(&self, name: &str, request: &AutoCreate<'_>, config: &BrokerConfig) -> Option<Arc<TopicConfig>> {
+    pub fn create_from_template(
+        &self,
+        name: &str,
+        request: &AutoCreate<'_>,
+        config: &BrokerConfig,
+    ) -> Option<Arc<TopicConfig>> {
         let template = self.get(request.template)?;
         if request.template == topic::AUTO_CREATE && !config.auto_create_topic_enable {
             // The live table is changed, as by the reference: auto-creation stays impossible until a restart.

@@ -152,9 +152,13 @@ impl<'a> Sending<'a> {
         Ok(found)
     }
 
-    fn add_single(&mut self, request: &SendRequest<'_>, topic: Arc<TopicConfig>, queue_id: i32) -> Result<Accepted, Refusal> {
-        let dead_letter =
-            check::dead_letter(self.service, &self.config, request, self.now_ms)?;
+    fn add_single(
+        &mut self,
+        request: &SendRequest<'_>,
+        topic: Arc<TopicConfig>,
+        queue_id: i32,
+    ) -> Result<Accepted, Refusal> {
+        let dead_letter = check::dead_letter(self.service, &self.config, request, self.now_ms)?;
         let scan = properties::scan(request.properties);
         let level = delay_level(&scan)?;
         if needs_key(&topic) && !scan.keys {
@@ -221,7 +225,12 @@ impl<'a> Sending<'a> {
 
     /// A batch body: each message is a record of its own, all of them adjacent (broker.md 3.7). They keep just their own
     /// properties.
-    fn add_batch(&mut self, request: &SendRequest<'_>, topic: &TopicConfig, queue_id: i32) -> Result<Accepted, Refusal> {
+    fn add_batch(
+        &mut self,
+        request: &SendRequest<'_>,
+        topic: &TopicConfig,
+        queue_id: i32,
+    ) -> Result<Accepted, Refusal> {
         if request.topic.len() > topic::TOPIC_CHARS_MAX {
             let remark = format!("message topic length too long {}", request.topic.len());
             return Err(Refusal::new(response::MESSAGE_ILLEGAL, remark));

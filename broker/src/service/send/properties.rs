@@ -53,7 +53,9 @@ fn note<'a>(scan: &mut Scan<'a>, name: &str, value: &'a str) {
         properties::TIMER_OUT_MS => scan.timer_out = true,
         properties::INNER_NUM => scan.inner_num = true,
         properties::KEYS => scan.keys = !value.trim().is_empty(),
-        properties::MSG_REGION | properties::TRACE_SWITCH | properties::CLUSTER | properties::POP_CK => scan.rebuild = true,
+        properties::MSG_REGION | properties::TRACE_SWITCH | properties::CLUSTER | properties::POP_CK => {
+            scan.rebuild = true
+        }
         _ => {}
     }
 }

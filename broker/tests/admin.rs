@@ -1,0 +1,105 @@
+//! Administration of topics, groups and configuration.
+#![allow(clippy::unwrap_used)]
+mod support;
+
+use ferromq_protocol::body::{KvTable, SubscriptionGroupConfig, TopicConfig, TopicConfigTable};
+use ferromq_protocol::code::request;
+use ferromq_protocol::ExtFields;
+use support::{Send, TestBroker};
+
+fn create<'a>(topic: &'a str, attributes: &'a str) -> ExtFields {
+    ExtFields::from_iter([
+        ("topic", topic),
+        ("defaultTopic", "TBW102"),
+        ("readQueueNums", "1"),
+        ("writeQueueNums", "1"),
+        ("perm", "6"),
+        ("topicFilterType", "SINGLE_TAG"),
+        ("topicSysFlag", "0"),
+        ("order", "false"),
+        ("attributes", attributes),
+    ])
+}
+
+// Names and attributes that are refused, with the reference's words.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn topics_that_are_refused() {
+    let broker = TestBroker::start(&[]).await;
+    let cases = [
+        ("", "", 29, "The specified topic is blank."),
+        ("TBW102", "", 29, "The topic[TBW102] is conflict with system topic."),
+        ("rmq_sys_x", "", 29, "The topic[rmq_sys_x] is conflict with system topic."),
+        ("broker-t", "", 29, "The topic[broker-t] is conflict with system topic."),
+        ("DefaultCluster_REPLY_TOPIC", "", 29, "The topic[DefaultCluster_REPLY_TOPIC] is conflict"),
+        ("T", "+no.such=1", 1, "unsupported key: no.such"),
+        ("T", "-message.type", 1, "only add attribute is supported while creating topic."),
+        ("T", "+message.type=MIXED", 29, "MIXED message type is not supported."),
+    ];
+    for (topic, attributes, code, remark) in cases {
+        let answer = broker.call(request::UPDATE_AND_CREATE_TOPIC, create(topic, attributes), "").await;
+        let text = answer.remark.unwrap_or_default();
+        assert!(answer.code == code && text.starts_with(remark), "{topic} {attributes}: {} {text}", answer.code);
+    }
+    broker.stop().await;
+}
+
+// A topic is created, read back, changed and deleted; deleting it takes its messages along.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_life_of_a_topic() {
+    let broker = TestBroker::start(&[]).await;
+    let answer = broker.call(request::UPDATE_AND_CREATE_TOPIC, create("T", "+message.type=FIFO"), "").await;
+    assert_eq!((answer.code, answer.remark.as_deref()), (0, Some("not set any response code")));
+    let topic = || ExtFields::from_iter([("topic", "T")]);
+    let answer = broker.call(request::GET_TOPIC_CONFIG, topic(), "").await;
+    let config = TopicConfig::decode(&answer.body).unwrap();
+    assert_eq!((config.write_queue_nums, config.attributes["message.type"].as_str()), (1, "FIFO"));
+    broker.call(request::UPDATE_AND_CREATE_TOPIC, create("T", "-message.type"), "").await;
+    let answer = broker.call(request::GET_ALL_TOPIC_CONFIG, ExtFields::empty(), "").await;
+    let all = TopicConfigTable::decode(&answer.body).unwrap();
+    assert!(all.topic_config_table["T"].attributes.is_empty());
+    assert_eq!(answer.ext.get("totalTopicNum"), Some(all.topic_config_table.len().to_string().as_str()));
+    assert_eq!(broker.send(Send::to("T")).await.code, 0);
+    assert_eq!(broker.call(request::DELETE_TOPIC_IN_BROKER, topic(), "").await.code, 0);
+    assert_eq!(broker.call(request::GET_TOPIC_CONFIG, topic(), "").await.code, 17);
+    broker.create_topic("T", 1).await;
+    assert_eq!(broker.max_offset("T", 0).await, 0);
+    broker.stop().await;
+}
+
+// Groups are created with defaults for what is missing, listed, and deleted.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn groups() {
+    let broker = TestBroker::start(&[]).await;
+    let set = |body: &'static str| broker.call(request::UPDATE_AND_CREATE_SUBSCRIPTIONGROUP, ExtFields::empty(), body);
+    assert_eq!(set(r#"{"groupName":"G","retryMaxTimes":3}"#).await.code, 0);
+    assert_eq!(set("").await.code, 0);
+    assert_eq!(set(r#"{"groupName":"bad group"}"#).await.code, 29);
+    assert_eq!(set("[").await.code, 1);
+    let group = || ExtFields::from_iter([("group", "G"), ("groupName", "G")]);
+    let answer = broker.call(request::GET_SUBSCRIPTIONGROUP_CONFIG, group(), "").await;
+    let config = SubscriptionGroupConfig::decode(&answer.body).unwrap();
+    assert_eq!((config.retry_max_times, config.retry_queue_nums, config.consume_enable), (3, 1, true));
+    assert_eq!(broker.call(request::DELETE_SUBSCRIPTIONGROUP, group(), "").await.code, 0);
+    assert!(broker.broker().service().groups.get("G").is_none());
+    broker.stop().await;
+}
+
+// A running broker takes what is reloadable, keeps what is not, and refuses what is black-listed.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn configuration() {
+    let broker = TestBroker::start(&[]).await;
+    let update = |body: &'static str| broker.call(request::UPDATE_BROKER_CONFIG, ExtFields::empty(), body);
+    assert_eq!(update("regionId=elsewhere\ndefaultTopicQueueNums=abc\nnoSuch=1\n").await.code, 0);
+    let answer = broker.call(request::GET_BROKER_CONFIG, ExtFields::empty(), "").await;
+    let text = String::from_utf8(answer.body.to_vec()).unwrap();
+    assert!(text.contains("regionId=elsewhere\n") && text.contains("defaultTopicQueueNums=8\n"), "{text}");
+    assert!(answer.ext.get("version").is_some_and(|v| v.contains("stateVersion")));
+    assert_eq!(broker.send(Send::to("T")).await.ext.get("MSG_REGION"), Some("elsewhere"));
+    let answer = update("brokerConfigPath=x\n").await;
+    assert_eq!((answer.code, answer.remark.as_deref()), (16, Some("Can not update config in black list.")));
+    assert_eq!(update("a=\\u00").await.code, 1);
+    let answer = broker.call(request::GET_BROKER_RUNTIME_INFO, ExtFields::empty(), "").await;
+    let info = KvTable::decode(&answer.body).unwrap().table;
+    assert_eq!((info["brokerVersionDesc"].as_str(), info["msgPutTotalTodayNow"].as_str()), ("V5_4_0", "1"));
+    broker.stop().await;
+}
