@@ -166,6 +166,8 @@ pub enum Error {
         attempts: Vec<Attempt>,
         /// Time from the call to this error.
         elapsed: Duration,
+        /// True when a broker may have stored the message although no answer says so.
+        maybe_sent: bool,
         /// The last failure.
         source: Box<Error>,
     },
@@ -226,11 +228,9 @@ impl Error {
             Self::NoRoute { .. } => client_code::NOT_FOUND_TOPIC,
             Self::NoNameServer { .. } => client_code::NO_NAME_SERVER,
             Self::NoBroker { .. } => client_code::BROKER_NOT_EXIST,
-            Self::SendFailed { source, .. } => match source.kind() {
-                ErrorKind::Connect => client_code::CONNECT_BROKER,
-                ErrorKind::Timeout => client_code::ACCESS_BROKER_TIMEOUT,
-                _ => source.code(),
-            },
+            Self::SendFailed { source, .. } => source.code(),
+            Self::Remoting(CallError::Connect { .. }) => client_code::CONNECT_BROKER,
+            Self::Remoting(CallError::Timeout { .. }) => client_code::ACCESS_BROKER_TIMEOUT,
             Self::Remoting(CallError::GoAway { .. }) => response::GO_AWAY,
             _ => client_code::NONE,
         }
@@ -302,7 +302,7 @@ impl Error {
     pub fn not_sent(&self) -> bool {
         match self {
             Self::Remoting(e) => e.not_sent(),
-            Self::SendFailed { made, source, .. } => *made <= 1 && source.not_sent(),
+            Self::SendFailed { maybe_sent, .. } => !maybe_sent,
             Self::Decode { .. } => false,
             _ => true,
         }
@@ -369,6 +369,7 @@ mod tests {
             made: 2,
             attempts: vec![attempt("a"), attempt("b")],
             elapsed: Duration::from_millis(12),
+            maybe_sent: true,
             source: Box::new(last),
         };
         assert_eq!((error.code(), error.kind()), (client_code::ACCESS_BROKER_TIMEOUT, ErrorKind::Timeout));

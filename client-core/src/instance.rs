@@ -23,7 +23,7 @@ use crate::platform;
 use crate::route::{BrokerAddress, BrokerRole};
 use crate::tasks::Tasks;
 use ferromq_protocol::ids::UniqueIdGenerator;
-use ferromq_protocol::{Codec, Command};
+use ferromq_protocol::Command;
 use ferromq_remoting::Client;
 use heartbeat::Heartbeats;
 use inbound::Inbound;
@@ -173,10 +173,6 @@ impl ClientInstance {
         // Codes above 32,767 fall back to JSON by themselves.
         command.codec = self.options.header_codec;
         command.language = self.options.language;
-    }
-
-    pub(crate) fn codec(&self) -> Codec {
-        self.options.header_codec
     }
 
     /// Registers a producer group: heartbeats name it from now on.

@@ -16,6 +16,7 @@ mod message;
 mod options;
 #[allow(unsafe_code, reason = "one call of the C library, see the module")]
 mod platform;
+mod producer;
 mod route;
 mod tasks;
 
@@ -26,4 +27,5 @@ pub use ferromq_protocol::Codec;
 pub use instance::{Boundary, BoxFuture, ClientInstance, ConsumerRole, Identity, Routes};
 pub use message::{Message, MessageExt, SendResult, SendStatus};
 pub use options::{ClientOptions, DEFAULT_INSTANCE, NAMESRV_ENV};
+pub use producer::{LatencyOptions, Producer, ProducerBuilder, ProducerOptions};
 pub use route::{default_route, hash_index, publish_queues, subscribe_queues, BrokerAddress, BrokerRole, TopicRoute};
