@@ -42,6 +42,7 @@ pub const GROUP_CHARS_MAX: usize = 120;
 pub const NOT_SENDABLE: [&str; 6] =
     [SCHEDULE, TRANS_HALF, TRANS_OP_HALF, TRANS_CHECK_MAX_TIME, SELF_TEST, OFFSET_MOVED_EVENT];
 
+/// The fixed system topics; `rmq_sys_*` and a broker's own names belong to them too.
 pub const SYSTEM: [&str; 10] = [
     AUTO_CREATE,
     SCHEDULE,
