@@ -1,11 +1,13 @@
-//! Administration of topics, groups and configuration: 17, 18, 21, 25, 26, 28, 45, 200, 201, 207, 215, 225, 351, 352, 353.
+//! Administration of topics, groups and configuration: 17, 18, 21, 25, 26, 28, 45, 200, 201, 207, 215, 225, 305, 351, 352, 353.
 //!
 //! Requests that change something write to disk before they are answered, on a blocking thread. CONSUMER_SEND_MSG_BACK (36)
 //! goes that way too, for it reads a message that may lie anywhere in the log.
 use super::reply::{unreadable, Reply};
 use super::{send, Context};
 use crate::service::{admin, runtime_info, Caller, Refusal, Service};
-use ferromq_protocol::body::{KvTable, SubscriptionGroupConfig, TopicConfig, TopicConfigTable, TopicFilterType};
+use ferromq_protocol::body::{
+    KvTable, SubscriptionGroupConfig, TopicConfig, TopicConfigTable, TopicFilterType, TopicList,
+};
 use ferromq_protocol::code::{request as code, response};
 use ferromq_protocol::headers::{
     CreateTopic, DeleteSubscriptionGroup, GetAllSubscriptionGroup, GetAllSubscriptionGroupResponse, GetAllTopicConfig,
@@ -29,6 +31,11 @@ pub(super) fn handle(context: &Context<'_>, request: &Command) -> Option<Reply> 
         code::GET_SUBSCRIPTIONGROUP_CONFIG => group_config(service, request),
         code::UPDATE_AND_GET_GROUP_FORBIDDEN => group_forbidden(service, request),
         code::GET_BROKER_CONFIG => broker_config(service, request),
+        code::GET_SYSTEM_TOPIC_LIST_FROM_BROKER => {
+            let list =
+                TopicList { topic_list: service.topics.system_names().into_iter().collect(), ..TopicList::default() };
+            Ok(Reply::body(request, list.encode()))
+        }
         code::GET_ALL_DELAY_OFFSET => Ok(Reply::body(request, service.delay.table().encode())),
         code::CONSUMER_SEND_MSG_BACK
         | code::GET_BROKER_RUNTIME_INFO

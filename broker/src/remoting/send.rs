@@ -328,3 +328,49 @@ pub(super) fn send_back(service: &Service, caller: &Caller, request: &Command) -
     };
     back::send_back(service, caller, &back)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request(code: i32, ext: ExtFields) -> Command {
+        Command { version: 493, ..Command::request(code, ext, bytes::Bytes::from_static(b"body")) }
+    }
+
+    // The one-pass reader of the letters agrees with the declared header, for many combinations of fields and values.
+    #[test]
+    fn letters_are_read_like_the_declared_header() {
+        let numbers = [0, 1, -1, 7, i32::MAX, i32::MIN];
+        for i in 0..2000usize {
+            let pick = |salt: usize| numbers[(i / (salt + 1) + salt) % numbers.len()];
+            let header = SendMessage {
+                producer_group: "PG",
+                topic: ["T", "%RETRY%G", " "][i % 3],
+                default_topic: ["TBW102", "x"][i % 2],
+                default_topic_queue_nums: pick(1),
+                queue_id: pick(2),
+                sys_flag: pick(3),
+                born_timestamp: i64::from(pick(4)) * 3,
+                flag: pick(5),
+                properties: (i % 5 != 0).then_some("a\u{1}b\u{2}"),
+                reconsume_times: pick(6),
+                unit_mode: i % 7 == 0,
+                max_reconsume_times: (i % 4 == 0).then_some(pick(7)),
+                batch: i % 11 == 0,
+                broker_name: None,
+            };
+            let mut short = ExtFields::empty();
+            header.encode_named(&mut short, Naming::Short);
+            let long = request(request::SEND_MESSAGE, header.to_ext());
+            let short = request(request::SEND_MESSAGE_V2, short);
+            assert_eq!(decode(&short).expect("complete"), decode(&long).expect("complete"));
+        }
+    }
+
+    #[test]
+    fn numbers_that_are_none_are_refused_without_the_fields_of_a_send() {
+        let ext = ExtFields::from_iter([("b", "T"), ("e", "x"), ("f", "0"), ("g", "0"), ("h", "0")]);
+        let refusal = decode_letters(&ext).expect_err("e is no number");
+        assert!(refusal.thrown && refusal.remark.contains('e'), "{refusal:?}");
+    }
+}

@@ -116,7 +116,7 @@ fn store(
         physical_offset: 0,
     };
     let mut batch = service.store.new_batch();
-    let put = send::Put { service, config };
+    let put = send::Put { service, config, writable: &send::writable(service) };
     put.lay_out(&mut batch, &message, to.level, &Scan::default()).map_err(as_status)?;
     service.store.append(&mut batch).map_err(|e| as_status(send::refusal_of(&e, config)))?;
     service.stats.send_backs.fetch_add(1, Relaxed);

@@ -119,6 +119,22 @@ impl Topics {
         topic::is_system(topic) || self.own_names.iter().any(|own| own == topic)
     }
 
+    /// The names of all system topics, existing or not.
+    pub fn system_names(&self) -> Vec<String> {
+        let fixed = topic::SYSTEM.iter().map(|name| (*name).to_owned());
+        let own = self.own_names.iter().cloned();
+        let prefixed = self
+            .table
+            .read()
+            .configs
+            .keys()
+            .filter(|name| name.starts_with(topic::SYSTEM_PREFIX))
+            .cloned()
+            .collect::<Vec<_>>();
+        let all: std::collections::BTreeSet<String> = fixed.chain(own).chain(prefixed).collect();
+        all.into_iter().collect()
+    }
+
     /// Creates or replaces a topic.
     pub fn put(&self, config: TopicConfig) -> Arc<TopicConfig> {
         let config = Arc::new(config);

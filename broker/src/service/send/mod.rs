@@ -11,7 +11,7 @@ pub mod properties;
 mod put;
 
 pub use check::{broker_forbidden, missing as missing_topic, retry_limit};
-pub use put::{illegal_message, refusal_of, Put, PutOutcome};
+pub use put::{illegal_message, refusal_of, writable, Put, PutOutcome};
 
 use super::clock::now_ms;
 use super::{Refusal, Service};
@@ -27,7 +27,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::sync::Arc;
 
 /// One send, whatever transport it came by (wire.md 4.1).
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SendRequest<'a> {
     /// Topic.
     pub topic: &'a str,
@@ -90,6 +90,7 @@ pub struct Sending<'a> {
     scratch: &'a mut SendScratch,
     now_ms: i64,
     topic: Option<Arc<TopicConfig>>,
+    writable: Result<(), Refusal>,
     count: usize,
 }
 
@@ -107,7 +108,16 @@ impl<'a> Sending<'a> {
             properties::push(&mut scratch.suffix, names::CLUSTER, &service.identity.cluster);
             scratch.suffix_of = Some(Arc::clone(&config));
         }
-        Self { service, config, producer, scratch, now_ms: now_ms(), topic: None, count: 0 }
+        Self {
+            service,
+            config,
+            producer,
+            scratch,
+            now_ms: now_ms(),
+            topic: None,
+            writable: writable(service),
+            count: 0,
+        }
     }
 
     /// The configuration this batch is checked against.
@@ -190,7 +200,7 @@ impl<'a> Sending<'a> {
             queue_offset: 0,
             physical_offset: 0,
         };
-        let put = put::Put { service: self.service, config: &self.config };
+        let put = Put { service: self.service, config: &self.config, writable: &self.writable };
         put.lay_out(&mut self.scratch.batch, &message, level.max(0), &scan)?;
         let at = self.count;
         self.count += 1;
@@ -241,11 +251,10 @@ impl<'a> Sending<'a> {
         }
         let scan = properties::scan(request.properties);
         let sys_flag = clients_flags(request.sys_flag);
-        let put = put::Put { service: self.service, config: &self.config };
         if delay_level(&scan)? > 0 || sysflag::transaction_type(sys_flag) != sysflag::TRANSACTION_NOT {
             return Err(illegal_message(&self.config));
         }
-        put.writable()?;
+        self.writable.clone()?;
         let whole = i64::try_from(request.body.len()).unwrap_or(i64::MAX);
         if request.body.is_empty() || whole > i64::from(self.config.max_message_size) {
             return Err(Refusal::thrown(format!("message body size exceeded: {whole} bytes in the batch")));

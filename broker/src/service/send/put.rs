@@ -32,14 +32,16 @@ pub struct Put<'a> {
     pub service: &'a Service,
     /// The settings to check against.
     pub config: &'a BrokerConfig,
+    /// Whether the store takes anything; looked up once per batch ([`writable`]).
+    pub writable: &'a Result<(), Refusal>,
+}
+
+/// Refuses when the store takes nothing: shut down, disk full, or failed.
+pub fn writable(service: &Service) -> Result<(), Refusal> {
+    service.store.is_writable().map_err(|why| unavailable(&why.to_string()))
 }
 
 impl Put<'_> {
-    /// Refuses when the store takes nothing: shut down, disk full, or failed.
-    pub fn writable(&self) -> Result<(), Refusal> {
-        self.service.store.is_writable().map_err(|why| unavailable(&why.to_string()))
-    }
-
     /// Checks a message and adds its record to the batch; a delay level above 0 sends it through the schedule topic.
     pub fn lay_out(
         &self,
@@ -48,7 +50,7 @@ impl Put<'_> {
         level: i32,
         scan: &Scan<'_>,
     ) -> Result<(), Refusal> {
-        self.writable()?;
+        self.writable.clone()?;
         if message.topic.len() > topic::TOPIC_CHARS_MAX && !topic::is_retry(message.topic) {
             return Err(illegal_message(self.config));
         }
