@@ -61,7 +61,7 @@ pub fn apply(config: &mut BrokerConfig, file: Option<&Path>, settings: &[String]
             .apply(&String::from_utf8_lossy(&bytes))
             .map_err(|e| Failure::usage(format!("{}: {e}", file.display())))?;
         warnings.iter().for_each(|w| tracing::warn!("{}: {}", file.display(), w.text));
-        config.config_file = file.display().to_string();
+        config.broker_config_path = file.display().to_string();
     }
     for setting in settings {
         let (name, value) =
@@ -95,5 +95,5 @@ async fn serve(config: BrokerConfig) -> Result<(), Failure> {
 /// The line that scripts look for (broker.md 2.1).
 pub fn booted(broker: &Broker, namesrv: &str) -> String {
     let servers = if namesrv.is_empty() { String::new() } else { format!(" and name server is {namesrv}") };
-    format!("The broker[{}, {}] boot success. serializeType=JSON{servers}", broker.name(), broker.advertised())
+    format!("The broker[{}, {}] boot success. serializeType=JSON{servers}", broker.name(), broker.registered_addr())
 }

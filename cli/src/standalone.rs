@@ -112,7 +112,7 @@ fn announce(args: &Args, broker: &Broker, namesrv: &str, data: &std::path::Path)
     let text = if args.json {
         let line = serde_json::json!({
             "namesrv": namesrv,
-            "broker": broker.advertised(),
+            "broker": broker.registered_addr(),
             "fast": broker.fast_addr().to_string(),
             "broker_name": broker.name(),
             "data_dir": data.display().to_string(),

@@ -79,3 +79,76 @@ pub fn assert_gapless(events: &[Event]) {
         assert_eq!(offsets.last().copied(), Some(offsets.len() as i64 - 1), "gap in {queue:?}");
     }
 }
+
+/// What a consumer of ours has taken, shared with its listener.
+#[derive(Clone)]
+pub struct Collected(std::sync::Arc<Inner>);
+
+struct Inner {
+    fail_first: bool,
+    state: std::sync::Mutex<(BTreeSet<String>, Vec<Event>, BTreeSet<String>)>,
+    changed: tokio::sync::Notify,
+}
+
+impl Collected {
+    /// `fail_first`: every message is refused once.
+    pub fn new(fail_first: bool) -> Collected {
+        Collected(std::sync::Arc::new(Inner { fail_first, state: Default::default(), changed: Default::default() }))
+    }
+
+    /// Takes a message; false when it has to come again. The body must be the one that belongs to the key.
+    pub fn take(&self, m: &ferromq::MessageExt) -> bool {
+        let key = m.keys().unwrap().to_string();
+        assert!(m.body().starts_with(format!("body of {key}").as_bytes()), "the body of {key}");
+        let mut state = self.0.state.lock().unwrap();
+        if self.0.fail_first && state.0.insert(key.clone()) {
+            return false;
+        }
+        state.1.push(Event {
+            key: key.clone(),
+            queue: m.queue_id(),
+            offset: m.queue_offset(),
+            tag: m.tag().unwrap_or_default().to_string(),
+            reconsumed: m.reconsume_times(),
+            broker: m.broker_name().to_string(),
+        });
+        state.2.insert(key);
+        self.0.changed.notify_waiters();
+        true
+    }
+
+    /// Distinct keys so far.
+    pub fn count(&self) -> usize {
+        self.0.state.lock().unwrap().2.len()
+    }
+
+    /// Everything taken, in order.
+    pub fn events(&self) -> Vec<Event> {
+        self.0.state.lock().unwrap().1.clone()
+    }
+
+    /// Waits until `count` distinct keys are there.
+    pub async fn wait_for(&self, count: usize) {
+        let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(90);
+        while self.count() < count {
+            let changed = self.0.changed.notified();
+            if self.count() >= count {
+                break;
+            }
+            let waited = tokio::time::timeout_at(deadline, changed).await;
+            assert!(waited.is_ok(), "{} of {count} messages came", self.count());
+        }
+    }
+}
+
+/// Repeats an operation until it succeeds: a server that has just started may not be registered yet.
+pub async fn until_ok<T, E: std::fmt::Display, F: std::future::Future<Output = Result<T, E>>>(operation: impl Fn() -> F) -> T {
+    let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(60);
+    loop {
+        match operation().await {
+            Ok(value) => return value,
+            Err(e) => assert!(tokio::time::Instant::now() < deadline, "{e}"),
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
+}

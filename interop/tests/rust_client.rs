@@ -1,0 +1,181 @@
+//! Our client, with both header codecs, against Apache's name server and broker of both releases.
+mod support;
+
+use ferromq::{Admin, Codec, ConsumeConcurrentlyStatus, ConsumeFrom, ConsumeOrderlyStatus, LitePullConsumer};
+use ferromq::{Message, MessageModel, Producer, PushConsumer};
+use ferromq_interop::{Apache, Release};
+use std::collections::BTreeSet;
+use std::time::Duration;
+use support::{assert_gapless, assert_in_order, keys, skipped, Collected};
+
+const MODES: [&str; 5] = ["sync", "async", "oneway", "sharded", "batch"];
+const COUNT: usize = 60;
+const TOPIC: &str = "RustAtApache";
+
+fn message(mode: &str, n: usize) -> Message {
+    let mut body = format!("body of {mode}-{n}").into_bytes();
+    // Binary, and every third one large enough to be compressed.
+    body.extend([0, 255, 1].iter().cycle().take(if n % 3 == 0 { 6000 } else { 9 }));
+    let tag = ["TagA", "TagB", "TagC"][n % 3];
+    Message::new(TOPIC, body).with_tag(tag).with_key(format!("{mode}-{n}")).with_property("n", n.to_string()).unwrap()
+}
+
+fn expected(tags: &[usize]) -> BTreeSet<String> {
+    let numbers = (0..COUNT).filter(|n| tags.contains(&(n % 3)));
+    numbers.flat_map(|n| MODES.map(|mode| format!("{mode}-{n}"))).collect()
+}
+
+async fn produce_all(namesrv: &str, codec: Codec) {
+    let producer = Producer::builder("PG_rust").namesrv(namesrv).header_codec(codec).start().await.unwrap();
+    for n in 0..COUNT {
+        producer.send(message("sync", n)).await.unwrap();
+    }
+    let sends: Vec<_> = (0..COUNT)
+        .map(|n| {
+            let producer = producer.clone();
+            tokio::spawn(async move { producer.send(message("async", n)).await })
+        })
+        .collect();
+    for send in sends {
+        send.await.unwrap().unwrap();
+    }
+    for n in 0..COUNT {
+        producer.send_oneway(message("oneway", n)).await.unwrap();
+    }
+    for n in 0..COUNT {
+        producer.send_sharded(message("sharded", n), &format!("order-{}", n % 7)).await.unwrap();
+    }
+    for n in (0..COUNT).step_by(10) {
+        let batch = (n..n + 10).map(|k| message("batch", k)).collect();
+        producer.send_batch(batch).await.unwrap();
+    }
+    producer.shutdown().await;
+}
+
+/// Consumes with a push consumer until `count` distinct messages are there.
+async fn push(namesrv: &str, codec: Codec, group: &str, tags: &str, model: MessageModel, orderly: bool, fail: bool, count: usize) -> Collected {
+    let collected = Collected::new(fail);
+    let builder = PushConsumer::builder(group)
+        .namesrv(namesrv)
+        .header_codec(codec)
+        .consume_from(ConsumeFrom::First)
+        .message_model(model)
+        .offset_store_dir(std::env::temp_dir().join(format!("ferromq-interop-{}-{group}", std::process::id())))
+        .subscribe(TOPIC, tags);
+    let books = collected.clone();
+    let consumer = if orderly {
+        builder.orderly(move |messages, context| {
+            context.suspend_for(Duration::from_millis(100));
+            if messages.iter().all(|m| books.take(m)) {
+                ConsumeOrderlyStatus::Success
+            } else {
+                ConsumeOrderlyStatus::SuspendCurrentQueueAMoment
+            }
+        })
+    } else {
+        builder.concurrent(move |messages, context| {
+            context.delay_level_when_next_consume(1);
+            if messages.iter().all(|m| books.take(m)) {
+                ConsumeConcurrentlyStatus::Success
+            } else {
+                ConsumeConcurrentlyStatus::ReconsumeLater
+            }
+        })
+    };
+    let consumer = consumer.start().await.unwrap();
+    collected.wait_for(count).await;
+    consumer.shutdown().await;
+    collected
+}
+
+async fn lite_pull(namesrv: &str, codec: Codec, assign: bool, count: usize) -> Collected {
+    let collected = Collected::new(false);
+    let consumer = LitePullConsumer::builder(if assign { "G_assign" } else { "G_litepull" })
+        .namesrv(namesrv)
+        .header_codec(codec)
+        .consume_from(ConsumeFrom::First)
+        .start()
+        .await
+        .unwrap();
+    if assign {
+        let queues = consumer.fetch_queues(TOPIC).await.unwrap();
+        consumer.assign(&queues).await.unwrap();
+        for queue in &queues {
+            consumer.seek_to_begin(queue).await.unwrap();
+        }
+    } else {
+        consumer.subscribe(TOPIC, "*").await.unwrap();
+    }
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(60);
+    while collected.count() < count && tokio::time::Instant::now() < deadline {
+        for message in consumer.poll(Duration::from_millis(500)).await.unwrap() {
+            assert!(collected.take(&message));
+        }
+    }
+    consumer.commit().await.unwrap();
+    let committed: i64 = {
+        let mut sum = 0;
+        for queue in consumer.assignment() {
+            sum += consumer.committed(&queue).await.unwrap().unwrap_or(0);
+        }
+        sum
+    };
+    assert_eq!(committed as usize, count, "what was polled is committed");
+    consumer.shutdown().await;
+    collected
+}
+
+async fn all_modes(release: Release, codec: Codec) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().to_path_buf();
+    let (ns, broker) = tokio::task::spawn_blocking(move || {
+        let ns = Apache::name_server(release, &path).unwrap();
+        let broker = Apache::broker(release, &path, &path.join("data"), "apache-a", &ns.address, "").unwrap();
+        (ns, broker)
+    })
+    .await
+    .unwrap();
+    let namesrv = ns.address.as_str();
+    let admin = Admin::connect(namesrv).await.unwrap();
+    support::until_ok(|| admin.create_topic(TOPIC, 4)).await;
+    produce_all(namesrv, codec).await;
+
+    let total = MODES.len() * COUNT;
+    let clustering = MessageModel::Clustering;
+    let all = push(namesrv, codec, "G_concurrent", "*", clustering, false, false, total).await.events();
+    assert_eq!(keys(&all), expected(&[0, 1, 2]));
+    assert_gapless(&all);
+    let orderly = push(namesrv, codec, "G_orderly", "*", clustering, true, false, total).await.events();
+    assert_eq!(keys(&orderly), expected(&[0, 1, 2]));
+    assert_in_order(&orderly);
+    let tagged = push(namesrv, codec, "G_tags", "TagA || TagC", clustering, false, false, total * 2 / 3).await.events();
+    assert_eq!(keys(&tagged), expected(&[0, 2]));
+    let broadcast = push(namesrv, codec, "G_broadcast", "*", MessageModel::Broadcasting, false, false, total).await;
+    assert_eq!(keys(&broadcast.events()), expected(&[0, 1, 2]));
+    let retried = push(namesrv, codec, "G_retry", "*", clustering, false, true, total).await.events();
+    assert_eq!(keys(&retried), expected(&[0, 1, 2]));
+    assert!(retried.iter().all(|e| e.reconsumed == 1), "every message came back through the retry topic");
+    let suspended = push(namesrv, codec, "G_suspend", "*", clustering, true, true, total).await.events();
+    assert_eq!(keys(&suspended), expected(&[0, 1, 2]));
+    assert_in_order(&suspended);
+    for assign in [false, true] {
+        assert_eq!(keys(&lite_pull(namesrv, codec, assign, total).await.events()), expected(&[0, 1, 2]));
+    }
+    admin.shutdown().await;
+    broker.kill();
+    ns.kill();
+}
+
+macro_rules! all_modes {
+    ($($name:ident: $release:ident $codec:ident),*) => { $(
+        /// Every producer and consumer mode of our client against this release with this codec.
+        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+        async fn $name() {
+            if !skipped(stringify!($name)) {
+                all_modes(Release::$release, Codec::$codec).await;
+            }
+        }
+    )* };
+}
+
+all_modes!(rust_540_json: V5_4_0 Json, rust_540_binary: V5_4_0 Binary, rust_497_json: V4_9_7 Json, rust_497_binary: V4_9_7 Binary);
