@@ -251,7 +251,9 @@ impl Holds {
                 holds.sweep(Instant::now(), round % SWEEPS_PER_FULL == 0);
                 if holds.is_empty() {
                     holds.sweeping.store(false, Ordering::SeqCst);
-                    // A hold that came between the check and the store saw the flag up and relies on this sweep.
+                    // A hold that came between the check and the store saw the flag up and relies on this sweep. Pairs
+                    // with the fence in `hold`.
+                    fence(Ordering::SeqCst);
                     if holds.is_empty() || holds.sweeping.swap(true, Ordering::SeqCst) {
                         return;
                     }
@@ -337,6 +339,36 @@ mod tests {
         holds.sweep(now, true);
         assert_eq!(ended.try_recv(), Ok((2, Wake::Expired)));
         assert!(holds.is_empty() && holds.bytes.load(Ordering::Relaxed) == 0);
+    }
+
+    // Consumers that always wait for the next message get every one, however holding and arriving interleave: each hold is
+    // made just as its message may arrive, and none has a time-out to save it.
+    #[test]
+    fn racing_arrivals_wake_every_hold() {
+        use std::sync::atomic::AtomicI64;
+        const MESSAGES: i64 = 20_000;
+        let (holds, end) = (Arc::new(Holds::new()), Arc::new(AtomicI64::new(0)));
+        let consumers = (0..3).map(|_| {
+            let (holds, end) = (Arc::clone(&holds), Arc::clone(&end));
+            std::thread::spawn(move || {
+                let until = Instant::now() + Duration::from_secs(3600);
+                let (done, ended) = channel();
+                let mut next = 0;
+                while next < MESSAGES {
+                    holds.hold("t", 0, hold(next, until, None, &done), 10, || end.load(Ordering::SeqCst));
+                    let (from, wake) = ended.recv_timeout(Duration::from_secs(60)).expect("a wake-up was lost");
+                    assert_eq!((from, wake), (next, Wake::Arrived));
+                    next = end.load(Ordering::SeqCst);
+                }
+            })
+        });
+        let consumers: Vec<_> = consumers.collect();
+        for offset in 0..MESSAGES {
+            end.store(offset + 1, Ordering::Release);
+            holds.arrived(&[arrival("t", 0, offset, 0)]);
+        }
+        consumers.into_iter().for_each(|consumer| consumer.join().unwrap());
+        assert!(holds.is_empty());
     }
 
     // In a runtime the sweep starts with the first hold, ends it in time, and goes away afterwards.
