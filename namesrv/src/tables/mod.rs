@@ -9,6 +9,8 @@ mod permission;
 mod query;
 mod register;
 mod route;
+#[cfg(test)]
+mod tests;
 
 pub use register::{MinBrokerChange, Registered, Registration, Rejected};
 pub use route::RouteOptions;
