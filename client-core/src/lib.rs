@@ -10,6 +10,7 @@
 //! * Nothing outlives `shutdown()`: every task belongs to an object.
 #![deny(unsafe_code)]
 
+mod admin;
 mod error;
 mod instance;
 mod message;
@@ -20,6 +21,7 @@ mod producer;
 mod route;
 mod tasks;
 
+pub use admin::{Admin, AdminBuilder};
 pub use error::{client_code, Attempt, Error, ErrorKind, ServerTried, ATTEMPTS_LISTED_MAX};
 pub use ferromq_protocol::body::{MessageModel, MessageQueue};
 pub use ferromq_protocol::compress::Compression;
