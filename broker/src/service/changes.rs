@@ -55,6 +55,11 @@ impl Changes {
         self.files_changed.notify_all();
     }
 
+    /// The file is about to be written with all changes so far.
+    pub fn written(&self, file: File) {
+        self.pending.lock().files.remove(&file);
+    }
+
     /// A topic was created or changed.
     pub fn topic(&self, topic: &str) {
         self.pending.lock().topics.insert(topic.to_owned());

@@ -37,6 +37,8 @@ pub fn load(service: &Service) -> Result<(), ConfigFileError> {
 /// Writes one file now.
 pub fn save(service: &Service, file: File) -> Result<(), ConfigFileError> {
     let _one_writer = service.files.lock();
+    // What changes from here on is reported anew.
+    service.changes.written(file);
     let content = match file {
         File::Topics => {
             let (configs, version) = service.topics.all();
@@ -56,13 +58,19 @@ pub fn save_offsets(service: &Service) -> Result<(), ConfigFileError> {
     config_file::save(&path(service, CONSUMER_OFFSETS), &service.offsets.to_file())
 }
 
-/// Writes the progress of the delay service if it changed.
+/// Writes the progress of the delay service if it changed. The delivered messages are forced to disk before: progress that
+/// outlives them in a power failure would lose them.
 pub fn save_delay(service: &Service) -> Result<(), ConfigFileError> {
     if !service.delay.take_dirty() {
         return Ok(());
     }
     let _one_writer = service.files.lock();
-    config_file::save(&path(service, DELAY_OFFSETS), &service.delay.table().encode_pretty())
+    let table = service.delay.table();
+    if let Err(error) = service.store.flush() {
+        tracing::error!(%error, "delivered messages could not be flushed; their progress is not written");
+        return Ok(());
+    }
+    config_file::save(&path(service, DELAY_OFFSETS), &table.encode_pretty())
 }
 
 /// The thread: writes until [`Changes::stop`](super::changes::Changes::stop), and then everything once more.

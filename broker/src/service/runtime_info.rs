@@ -68,7 +68,6 @@ fn broker(service: &Service, table: &mut BTreeMap<String, String>) {
     let stats = &service.stats;
     put(table, "brokerActive", true);
     put(table, "brokerVersionDesc", ferromq_protocol::version::name(ferromq_protocol::version::CURRENT));
-    put(table, "brokerVersion", ferromq_protocol::version::CURRENT);
     put(table, "bootTimestamp", stats.boot_timestamp);
     put(table, "runtime", elapsed(now_ms() - stats.boot_timestamp));
     put(table, "startAcceptSendRequestTimeStamp", service.config().start_accept_send_request_time_stamp);
