@@ -1,4 +1,5 @@
 //! From an address text to a socket: resolution, both address families, back-off after failures.
+use socket2::{SockRef, TcpKeepalive};
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
 use std::io;
@@ -6,6 +7,9 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 use tokio::net::{lookup_host, TcpStream};
 use tokio::time::{timeout, Instant};
+
+/// Idle time after which the kernel asks whether the server is still there.
+const KEEPALIVE: Duration = Duration::from_secs(60);
 
 /// Splits `host:port` at the last colon; brackets around an IPv6 host are optional (wire.md 0).
 pub(crate) fn split(addr: &str) -> io::Result<(&str, u16)> {
@@ -63,7 +67,11 @@ pub(crate) async fn connect(addr: &str, limit: Duration) -> io::Result<TcpStream
         left -= 1;
         last = match timeout(share, TcpStream::connect(address)).await {
             Ok(Ok(stream)) if connected_to_itself(&stream) => io::ErrorKind::ConnectionRefused.into(),
-            Ok(Ok(stream)) => return Ok(stream),
+            Ok(Ok(stream)) => {
+                // A peer that vanished without a word is noticed even when nothing is sent (client.md 1.10).
+                SockRef::from(&stream).set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEPALIVE))?;
+                return Ok(stream);
+            }
             Ok(Err(e)) => e,
             Err(_) => late(),
         };

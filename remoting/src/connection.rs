@@ -1,15 +1,14 @@
-//! A connection as its users see it: sending frames, calling, closing. The task behind it is in `driver`.
+//! A connection as its users see it: sending frames, closing. Calls are in `call`, the task behind it in `driver`.
 //!
 //! Threads and locks: everything here may be called from any thread, inside or outside the runtime, and never blocks but
 //! for the short locks. `outgoing` is the output lock (socket writes happen under it, without blocking); `pending` and
 //! `received` have their own. None is held while a callback runs.
-use crate::error::{CallError, CloseReason, ConnectionError};
+use crate::error::{CloseReason, ConnectionError};
 use crate::outgoing::{OutFrame, Outgoing};
-use crate::pending::{Pending, Refused, Waiter};
+use crate::pending::Pending;
 use crate::received::{Received, TotalInflight};
 use crate::signal::Signal;
 use crate::Limits;
-use ferromq_protocol::Command;
 use parking_lot::{Mutex, RwLock};
 use std::any::Any;
 use std::fmt;
@@ -17,17 +16,7 @@ use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::oneshot;
 use tokio::time::Instant;
-
-/// With at most this many calls waiting, a caller writes its frame itself: nobody else would, and waking the task costs
-/// more than the write. With more, frames are queued and the task writes them together.
-const WRITE_SELF_MAX: usize = 2;
-
-/// One-way bit of a command's flag.
-const ONEWAY: i32 = 2;
-/// Response bit of a command's flag.
-const RESPONSE: i32 = 1;
 
 static NEXT_ID: AtomicU64 = AtomicU64::new(1);
 
@@ -130,7 +119,12 @@ impl Connection {
         *self.data.write() = Some(data);
     }
 
-    /// What [`Self::set_data`] attached.
+    /// Lets go of the owner's state, which may point back here.
+    pub(crate) fn clear_data(&self) {
+        *self.data.write() = None;
+    }
+
+    /// What [`Self::set_data`] attached; nothing any more after the handler was told of the end.
     pub fn data(&self) -> Option<Arc<dyn Any + Send + Sync>> {
         self.data.read().clone()
     }
@@ -184,96 +178,24 @@ impl Connection {
         Ok(waiting)
     }
 
-    /// Sends a request and waits for its answer; works in both directions. Sets `opaque`. Whatever code the answer has,
-    /// it is `Ok`. Dropping the future forgets the call.
-    pub async fn call(&self, mut command: Command, timeout: Duration) -> Result<Command, CallError> {
-        self.call_mut(&mut command, timeout).await
-    }
-
-    pub(crate) async fn call_mut(&self, command: &mut Command, timeout: Duration) -> Result<Command, CallError> {
-        let (sender, receiver) = oneshot::channel();
-        let Some(opaque) = self.start_call(command, timeout, Waiter::Task(sender)) else {
-            return receiver.await.unwrap_or_else(|_| Err(self.aborted()));
-        };
-        let guard = Forget { connection: self, opaque };
-        let outcome = receiver.await.unwrap_or_else(|_| Err(self.aborted()));
-        std::mem::forget(guard);
-        outcome
-    }
-
-    /// The callback form of [`Self::call`]: `done` runs exactly once, on the connection's task or, when the request
-    /// cannot be sent, on this thread before the function returns. It must not block.
-    pub fn call_with(
-        &self,
-        mut command: Command,
-        timeout: Duration,
-        done: impl FnOnce(Result<Command, CallError>) + Send + 'static,
-    ) {
-        self.start_call(&mut command, timeout, Waiter::Callback(Box::new(done)));
-    }
-
-    /// Enters the call and sends its frame. `None` when it ended already.
-    fn start_call(&self, command: &mut Command, timeout: Duration, waiter: Waiter) -> Option<i32> {
-        let limit = self.limits.inflight_requests_max;
-        let taken = match self.pending.insert(timeout, waiter, limit) {
-            Ok(taken) => taken,
-            Err(Refused::Closed(reason, waiter)) => {
-                let source = ConnectionError::Closed { peer: self.name.clone(), reason };
-                waiter.finish(Err(CallError::Send { addr: self.name.clone(), source }));
-                return None;
-            }
-            Err(Refused::Full(waiter)) => {
-                let reason = format!("{limit} requests wait for their answers already");
-                waiter.finish(Err(CallError::TooManyRequests { addr: self.name.clone(), reason }));
-                return None;
-            }
-        };
-        command.opaque = taken.opaque;
-        command.flag &= !(RESPONSE | ONEWAY);
-        if taken.rearm {
-            self.signal.raise();
-        }
-        if let Err(source) = self.submit(command, taken.waiting) {
-            // When the connection closed meanwhile, the call may have been told already.
-            if let Some(waiter) = self.pending.remove(taken.opaque) {
-                waiter.finish(Err(CallError::Send { addr: self.name.clone(), source }));
-            }
-            return None;
-        }
-        Some(taken.opaque)
-    }
-
-    /// Sends a request that is never answered. `Ok` means that it was written or queued.
-    pub fn oneway(&self, mut command: Command) -> Result<(), ConnectionError> {
-        command.opaque = self.pending.next_opaque();
-        command.flag = (command.flag & !RESPONSE) | ONEWAY;
-        self.submit(&command, self.pending.len())
-    }
-
-    /// Queues a request and, when this caller is alone, writes it.
-    fn submit(&self, command: &Command, waiting: usize) -> Result<(), ConnectionError> {
-        let frame =
-            OutFrame::encode(command).map_err(|source| ConnectionError::Encode { peer: self.name.clone(), source })?;
+    /// Queues a request and, when nothing is before it and `write` says so, writes it. True when the task must be woken:
+    /// the frame is the first in the queue. Who is not the first relies on the one who was, or on the task that waits for
+    /// the socket.
+    pub(crate) fn write_or_queue(&self, frame: OutFrame, write: bool) -> Result<bool, ConnectionError> {
         let mut outgoing = self.lock_open()?;
         let (bytes, limit) = (outgoing.bytes() + frame.len(), self.limits.outgoing_bytes_max);
+        let first = outgoing.bytes() == 0;
         // A single frame larger than the limit still goes when nothing is in its way.
-        if bytes > limit && outgoing.bytes() > 0 {
+        if bytes > limit && !first {
             return Err(ConnectionError::Full { peer: self.name.clone(), waiting: bytes, limit });
         }
-        let first = outgoing.bytes() == 0;
         outgoing.push(frame);
-        if first && waiting <= WRITE_SELF_MAX {
+        if first && write {
             self.flush_locked(&mut outgoing)?;
         } else {
             self.outgoing_bytes.store(outgoing.bytes(), Ordering::Release);
         }
-        let left = outgoing.bytes();
-        drop(outgoing);
-        // Who was not the first relies on the one who was, or on the task that waits for the socket.
-        if first && left > 0 {
-            self.signal.raise();
-        }
-        Ok(())
+        Ok(first && outgoing.bytes() > 0)
     }
 
     /// Closes the connection. Frames that the socket takes at once still go out; waiting calls fail with the reason.
@@ -345,10 +267,6 @@ impl Connection {
         ConnectionError::Closed { peer: self.name.clone(), reason }
     }
 
-    fn aborted(&self) -> CallError {
-        CallError::Closed { addr: self.name.clone(), reason: CloseReason::Aborted }
-    }
-
     /// Something was read or written.
     pub(crate) fn touch(&self) {
         self.activity_ms.store(self.base.elapsed().as_millis() as u64, Ordering::Relaxed);
@@ -357,17 +275,5 @@ impl Connection {
     /// When the connection has been idle for too long, unless something is read or written until then.
     pub(crate) fn idle_at(&self) -> Instant {
         self.base + Duration::from_millis(self.activity_ms.load(Ordering::Relaxed)) + self.limits.idle
-    }
-}
-
-/// Forgets a call whose future is dropped.
-struct Forget<'a> {
-    connection: &'a Connection,
-    opaque: i32,
-}
-
-impl Drop for Forget<'_> {
-    fn drop(&mut self) {
-        self.connection.pending.remove(self.opaque);
     }
 }

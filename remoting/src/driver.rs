@@ -109,6 +109,7 @@ impl Driver {
             tracing::debug!(%peer, %reason, "connection closed");
         }
         self.handler.closed(&self.connection, &reason);
+        self.connection.clear_data();
         on_end(self.connection.id());
     }
 
@@ -265,7 +266,10 @@ impl Driver {
     fn tick(&mut self) -> Result<(), CloseReason> {
         let now = Instant::now();
         if self.connection.pending.sweep_at().is_some_and(|at| at <= now) {
-            self.connection.pending.sweep(now, self.connection.name());
+            let silence = self.connection.pending.sweep(now, self.connection.name());
+            if let Some(silence) = silence.filter(|silence| *silence >= self.connection.limits.silence) {
+                return Err(CloseReason::Silent(silence));
+            }
         }
         self.connection.received.forget_old();
         if self.buffer.is_empty() {

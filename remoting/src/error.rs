@@ -18,6 +18,8 @@ pub enum CloseReason {
     Garbage(String),
     /// Neither read nor written for this long.
     Idle(Duration),
+    /// Calls waited and timed out, and no answer came for this long.
+    Silent(Duration),
     /// The peer does not read its answers.
     SlowReader {
         /// Bytes that waited to be written.
@@ -32,7 +34,7 @@ pub enum CloseReason {
 impl CloseReason {
     /// True for reasons that are the peer's fault and worth a warning.
     pub(crate) fn is_misbehaviour(&self) -> bool {
-        matches!(self, Self::Garbage(_) | Self::SlowReader { .. })
+        matches!(self, Self::Garbage(_) | Self::SlowReader { .. } | Self::Silent(_))
     }
 }
 
@@ -50,6 +52,7 @@ impl fmt::Display for CloseReason {
             Self::Io(_, text) => write!(f, "socket failed: {text}"),
             Self::Garbage(text) => write!(f, "not a frame: {text}"),
             Self::Idle(limit) => write!(f, "idle for {} s", limit.as_secs_f32()),
+            Self::Silent(time) => write!(f, "no answer to any call for {} s", time.as_secs_f32()),
             Self::SlowReader { waiting, limit } => {
                 write!(f, "the peer does not read its answers: {waiting} bytes wait, the limit is {limit}")
             }

@@ -14,6 +14,7 @@
 //! * Memory per connection is bounded by [`Limits`].
 #![forbid(unsafe_code)]
 
+mod call;
 mod client;
 mod connect;
 mod connection;

@@ -26,6 +26,9 @@ pub struct Limits {
     pub outgoing_bytes_max: usize,
     /// A connection that was neither read from nor written to for this long is closed (wire.md 1.2).
     pub idle: Duration,
+    /// A connection on which a call timed out, and on which no answer at all came for this long although calls waited, is
+    /// closed: the peer hangs, or the way to it is cut without either side being told. The next call connects anew.
+    pub silence: Duration,
     /// Connections of a server. One more is accepted and closed at once, with a log line.
     pub connections_max: usize,
     /// Requests handed to the handler in one call. The rest of what was read follows in the next call, after the
@@ -43,6 +46,7 @@ impl Default for Limits {
             outgoing_bytes_pause: 8 * 1024 * 1024,
             outgoing_bytes_max: 256 * 1024 * 1024,
             idle: Duration::from_secs(120),
+            silence: Duration::from_secs(10),
             connections_max: 65_535,
             batch_requests_max: 1024,
         }

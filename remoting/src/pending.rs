@@ -65,6 +65,8 @@ struct Table {
     opaque: i32,
     /// When the task will sweep next; `None` while nothing waits.
     sweep_at: Option<Instant>,
+    /// Time of the first call since the last answer.
+    unanswered_since: Option<Instant>,
     /// Set when the connection ended: later calls are refused.
     closed: Option<CloseReason>,
 }
@@ -115,6 +117,7 @@ impl Pending {
             }
         }
         table.opaque = opaque;
+        table.unanswered_since.get_or_insert(now);
         table.calls.insert(opaque, Call { deadline, after: timeout, waiter });
         let rearm = table.sweep_at.is_none_or(|at| deadline < at);
         if rearm {
@@ -141,7 +144,11 @@ impl Pending {
 
     /// Delivers answers; one that nobody waits for (late, or never asked for) is dropped. `scratch` is left empty.
     pub(crate) fn deliver(&self, answers: &mut Vec<Command>, scratch: &mut Vec<(Waiter, Command)>) {
+        if answers.is_empty() {
+            return;
+        }
         let mut table = self.table.lock();
+        table.unanswered_since = None;
         for answer in answers.drain(..) {
             match table.calls.remove(&answer.opaque) {
                 Some(call) => scratch.push((call.waiter, answer)),
@@ -158,17 +165,20 @@ impl Pending {
         self.table.lock().sweep_at
     }
 
-    /// Ends the calls whose deadline has passed and plans the next sweep.
-    pub(crate) fn sweep(&self, now: Instant, addr: &str) {
+    /// Ends the calls whose deadline has passed and plans the next sweep. Gives for how long no call was answered when
+    /// calls were ended.
+    pub(crate) fn sweep(&self, now: Instant, addr: &str) -> Option<Duration> {
         let mut table = self.table.lock();
         let late = take_late(&mut table.calls, now);
         let earliest = table.calls.values().map(|c| c.deadline).min();
         table.sweep_at = earliest.map(|at| at.max(now + SWEEP_GAP));
         self.len.store(table.calls.len(), Ordering::Relaxed);
+        let silence = table.unanswered_since.filter(|_| !late.is_empty()).map(|since| now - since);
         drop(table);
         for call in late {
             call.waiter.finish(Err(CallError::Timeout { addr: addr.to_owned(), after: call.after }));
         }
+        silence
     }
 
     /// Ends all calls and refuses new ones.

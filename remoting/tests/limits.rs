@@ -183,7 +183,7 @@ async fn bytes_in_flight_are_bounded_in_total() {
 
 #[tokio::test]
 async fn an_idle_connection_is_closed_and_a_used_one_is_not() {
-    let limits = Limits { idle: Duration::from_millis(150), ..Limits::default() };
+    let limits = Limits { idle: Duration::from_millis(600), ..Limits::default() };
     let handler = Recorder::new(echo);
     let (_server, addr) = server(limits, handler.clone()).await;
     let (idle, used) = (client(), client());
@@ -194,7 +194,7 @@ async fn an_idle_connection_is_closed_and_a_used_one_is_not() {
         !quiet.is_open()
     })
     .await;
-    assert_eq!(handler.reasons(), [CloseReason::Idle(Duration::from_millis(150))]);
+    assert_eq!(handler.reasons(), [CloseReason::Idle(Duration::from_millis(600))]);
     assert!(busy.is_open());
 }
 
@@ -225,6 +225,23 @@ async fn calls_above_the_limit_are_refused_without_being_sent() {
     }
     let error = client.call(&addr, json(1, ""), TIMEOUT).await.unwrap_err();
     assert!(matches!(error, CallError::TooManyRequests { .. }), "{error}");
+}
+
+// A peer that takes requests and never answers is given up, so that the next call gets a new connection.
+#[tokio::test]
+async fn a_connection_without_any_answer_is_given_up() {
+    let handler = Recorder::new(|_, _, _| ());
+    let (_server, addr) = server(Limits::default(), handler.clone()).await;
+    let limits = Limits { silence: Duration::from_millis(800), ..Limits::default() };
+    let options = ferromq_remoting::ClientOptions { limits, ..Default::default() };
+    let client = ferromq_remoting::Client::new(options, Arc::new(ferromq_remoting::NoRequests));
+    let first = client.connection(&addr).await.unwrap();
+    let error = client.call(&addr, json(1, ""), Duration::from_millis(30)).await.unwrap_err();
+    assert!(matches!(error, CallError::Timeout { .. }) && first.is_open(), "{error}");
+    let error = client.call(&addr, json(1, ""), Duration::from_millis(800)).await.unwrap_err();
+    assert!(matches!(error, CallError::Timeout { .. }), "{error}");
+    until("it is given up", || !first.is_open()).await;
+    assert_ne!(client.connection(&addr).await.unwrap().id(), first.id());
 }
 
 // A handler that panics loses its connection only; callers are told.

@@ -5,6 +5,7 @@
 //! * A broker name is in `brokers` exactly as long as it has an address, and then in its cluster's set.
 //! * A topic is in `topics` exactly as long as a broker has queues of it.
 //! * `routes` holds encoded answers of the present state only: whatever changes a route empties it.
+mod leave;
 mod permission;
 mod query;
 mod register;
@@ -12,7 +13,8 @@ mod route;
 #[cfg(test)]
 mod tests;
 
-pub use register::{MinBrokerChange, Registered, Registration, Rejected};
+pub use leave::MinBrokerChange;
+pub use register::{Registered, Registration, Rejected};
 pub use route::RouteOptions;
 
 use bytes::Bytes;
