@@ -237,7 +237,13 @@ mod tests {
         assert_eq!((plain.message_id.as_str(), plain.properties.get("UNIQ_KEY")), ("ID", Some("ID")));
         let packed = prepare(Message::new("T", "x".repeat(900))).await.unwrap();
         assert_eq!((packed.sys_flag, packed.body.len() < 100), (0x301, true));
-        let noise: Vec<u8> = (0..300u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
+        let mut state = 1u64;
+        let noise: Vec<u8> = std::iter::repeat_with(|| {
+            state = (state ^ (state << 13)) ^ ((state ^ (state << 13)) >> 7);
+            (state >> 24) as u8
+        })
+        .take(300)
+        .collect();
         let noise = prepare(Message::new("T", noise)).await.unwrap();
         assert_eq!((noise.sys_flag, noise.body.len()), (0, 300));
     }
