@@ -81,10 +81,12 @@ fn temporary_folder() -> Result<TempDir, Failure> {
 
 async fn serve(args: &Args, mut config: BrokerConfig, data: PathBuf) -> Result<(), Failure> {
     let port = if args.ephemeral { 0 } else { args.namesrv_port };
+    let folder = data.join("namesrv");
     let names = NameServerConfig {
         bind_address: args.listen.to_string(),
         listen_port: port,
-        kv_config_path: data.join("namesrv").join("kvConfig.json").display().to_string(),
+        kv_config_path: folder.join("kvConfig.json").display().to_string(),
+        config_store_path: folder.join("namesrv.properties").display().to_string(),
         ..NameServerConfig::default()
     };
     let name_server = NameServer::start(names).await.map_err(Failure::new)?;

@@ -263,7 +263,7 @@ async fn start_name_server(folder: &Path, port: u16) -> Result<NameServer, Clust
         bind_address: "127.0.0.1".into(),
         listen_port: port,
         kv_config_path: folder.join("kvConfig.json").display().to_string(),
-        ..NameServerConfig::default()
+        ..NameServerConfig::ephemeral()
     };
     NameServer::start(config).await.map_err(|e| ClusterError::Start { what: "the name server".into(), text: e.to_string() })
 }
