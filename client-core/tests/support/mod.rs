@@ -35,9 +35,14 @@ pub struct Fake {
 struct Shared {
     script: Mutex<Script>,
     seen: Mutex<Vec<Command>>,
+    connections: Mutex<Vec<Arc<Connection>>>,
 }
 
 impl Handler for Shared {
+    fn connected(&self, connection: &Arc<Connection>) {
+        self.connections.lock().unwrap().push(connection.clone());
+    }
+
     fn requests(&self, connection: &Arc<Connection>, requests: &mut Vec<Command>, answers: &mut Vec<OutFrame>) {
         for request in requests.drain(..) {
             let reply = (self.script.lock().unwrap())(&request);
@@ -57,7 +62,11 @@ impl Fake {
     }
 
     pub async fn start_at(addr: &str, script: impl FnMut(&Command) -> Reply + Send + 'static) -> Fake {
-        let shared = Arc::new(Shared { script: Mutex::new(Box::new(script)), seen: Mutex::default() });
+        let shared = Arc::new(Shared {
+            script: Mutex::new(Box::new(script)),
+            seen: Mutex::default(),
+            connections: Mutex::default(),
+        });
         let server = Server::bind(addr.parse().unwrap(), Limits::default(), shared.clone()).await.unwrap();
         Fake { server, shared }
     }
@@ -69,6 +78,11 @@ impl Fake {
     /// Requests with this code so far.
     pub fn seen(&self, code: i32) -> Vec<Command> {
         self.shared.seen.lock().unwrap().iter().filter(|c| c.code == code).cloned().collect()
+    }
+
+    /// Connections made so far, closed ones included.
+    pub fn connections(&self) -> Vec<Arc<Connection>> {
+        self.shared.connections.lock().unwrap().clone()
     }
 
     pub async fn stop(self) -> String {
