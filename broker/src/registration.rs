@@ -130,10 +130,10 @@ async fn register(service: &Arc<Service>, client: &Arc<Client>, topics: Option<&
 /// The body of a registration and the version it stands for.
 fn body(service: &Service, only: Option<&[String]>) -> (Bytes, DataVersion) {
     let broker_permission = service.config().broker_permission;
-    let (mut configs, version) = service.topics.all();
-    if let Some(only) = only {
-        configs.retain(|name, _| only.contains(name));
-    }
+    let (mut configs, version) = match only {
+        Some(names) => service.topics.some(names),
+        None => service.topics.all(),
+    };
     if broker_permission != perm::READ_WRITE {
         for config in configs.values_mut() {
             *config = Arc::new(TopicConfig { perm: config.perm & broker_permission, ..TopicConfig::clone(config) });

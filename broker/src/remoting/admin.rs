@@ -1,7 +1,7 @@
 //! Administration of topics, groups and configuration: 17, 18, 21, 25, 26, 28, 45, 200, 201, 207, 215, 225, 305, 351, 352, 353.
 //!
 //! Requests that change something write to disk before they are answered, on a blocking thread. CONSUMER_SEND_MSG_BACK (36)
-//! goes that way too, for it reads a message that may lie anywhere in the log.
+//! goes that way too, for it reads a message that may lie anywhere in the log; and the listings, for they may be long.
 use super::reply::{unreadable, Reply};
 use super::{send, Context};
 use crate::service::{admin, runtime_info, Caller, Refusal, Service};
@@ -25,19 +25,18 @@ const NO_REMARK: &str = "not set any response code";
 pub(super) fn handle(context: &Context<'_>, request: &Command) -> Option<Reply> {
     let service = context.service;
     let reply = match request.code {
-        code::GET_ALL_TOPIC_CONFIG => all_topics(service, request),
         code::GET_TOPIC_CONFIG => topic_config(service, request),
-        code::GET_ALL_SUBSCRIPTIONGROUP_CONFIG => all_groups(service, request),
         code::GET_SUBSCRIPTIONGROUP_CONFIG => group_config(service, request),
         code::UPDATE_AND_GET_GROUP_FORBIDDEN => group_forbidden(service, request),
         code::GET_BROKER_CONFIG => broker_config(service, request),
         code::GET_SYSTEM_TOPIC_LIST_FROM_BROKER => {
-            let list =
-                TopicList { topic_list: service.topics.system_names().into_iter().collect(), ..TopicList::default() };
+            let list = TopicList { topic_list: service.topics.system_names(), ..TopicList::default() };
             Ok(Reply::body(request, list.encode()))
         }
         code::GET_ALL_DELAY_OFFSET => Ok(Reply::body(request, service.delay.table().encode())),
         code::CONSUMER_SEND_MSG_BACK
+        | code::GET_ALL_TOPIC_CONFIG
+        | code::GET_ALL_SUBSCRIPTIONGROUP_CONFIG
         | code::GET_BROKER_RUNTIME_INFO
         | code::UPDATE_AND_CREATE_TOPIC
         | code::UPDATE_AND_CREATE_TOPIC_LIST
@@ -65,6 +64,8 @@ fn later(context: &Context<'_>, request: &Command) -> Reply {
 fn blocking(service: &Service, caller: &Caller, request: &Command) -> Result<Reply, Refusal> {
     match request.code {
         code::CONSUMER_SEND_MSG_BACK => send::send_back(service, caller, request)?,
+        code::GET_ALL_TOPIC_CONFIG => return all_topics(service, request),
+        code::GET_ALL_SUBSCRIPTIONGROUP_CONFIG => return all_groups(service, request),
         code::GET_BROKER_RUNTIME_INFO => {
             let body = KvTable { table: runtime_info::table(service) };
             return Ok(Reply::body(request, body.encode()));

@@ -82,6 +82,13 @@ impl Topics {
         (table.configs.iter().map(|(n, c)| (n.clone(), Arc::clone(c))).collect(), table.version)
     }
 
+    /// The configurations of some topics, with the version they belong to.
+    pub fn some(&self, names: &[String]) -> (BTreeMap<String, Arc<TopicConfig>>, DataVersion) {
+        let table = self.table.read();
+        let found = names.iter().filter_map(|name| table.configs.get_key_value(name));
+        (found.map(|(n, c)| (n.clone(), Arc::clone(c))).collect(), table.version)
+    }
+
     /// Number of topics.
     pub fn len(&self) -> usize {
         self.table.read().configs.len()
