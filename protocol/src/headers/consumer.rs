@@ -184,8 +184,8 @@ header! {
     QueryMessage<'a> {
         /// Topic.
         topic: &'a str => "topic",
-        /// Key or unique id.
-        key: &'a str => "key",
+        /// Key or unique id; an empty one comes as no value in the binary codec.
+        key: &'a str => "key" = "",
         /// Most messages wanted; replaced by the broker's default for unique ids.
         max_num: i32 => "maxNum",
         /// Earliest store time, ms since 1970.
