@@ -6,6 +6,7 @@ use ferromq_protocol::body::{
     BrokerStatsData, BrokerStatsItem, ConsumeOffset, ConsumeStats, MessageQueue, TopicOffset, TopicStatsTable,
 };
 use ferromq_protocol::code::response;
+use ferromq_protocol::record::PHYSICAL_OFFSET_AT;
 use ferromq_store::{QueryResult, Unit};
 use std::collections::BTreeSet;
 
@@ -26,10 +27,21 @@ pub struct KeyQuery<'a> {
     pub end: i64,
 }
 
-/// Messages by key, newest first, found by the hash of the key only. May read the disk.
+/// Most messages that a query by key gives, whatever it asks for (the reference's `maxMsgsNumBatch`).
+const BY_KEY_MAX: i32 = 64;
+
+/// Messages by key, found by the hash of the key only: the newest ones, in the order in which they were stored. May read
+/// the disk.
 pub fn by_key(service: &Service, query: &KeyQuery<'_>) -> QueryResult {
     let max = if query.unique { service.config().default_query_max_num } else { query.max };
-    service.store.query(query.topic, query.key, usize::try_from(max).unwrap_or(0), query.begin, query.end)
+    let max = usize::try_from(max.min(BY_KEY_MAX)).unwrap_or(0);
+    let mut found = service.store.query(query.topic, query.key, max, query.begin, query.end);
+    let place = |record: &Bytes| {
+        let bytes = record.get(PHYSICAL_OFFSET_AT..).and_then(<[u8]>::first_chunk);
+        bytes.map(|bytes| i64::from_be_bytes(*bytes))
+    };
+    found.slices.sort_by_key(place);
+    found
 }
 
 /// Remark of a query by key that found nothing.
