@@ -124,61 +124,51 @@ fn parse_name_servers(list: &str) -> Result<Vec<String>, Error> {
 macro_rules! client_builder_methods {
     () => {
         /// `namesrvAddr`: name servers, `host:port;host:port`. Default: the environment variable `NAMESRV_ADDR`.
-        #[must_use]
         pub fn namesrv(mut self, list: impl Into<String>) -> Self {
             self.client.namesrv = Some(list.into());
             self
         }
         /// `clientIP`: first part of the client id. Default: this machine's address on the way to the name server.
-        #[must_use]
         pub fn client_ip(mut self, ip: impl Into<String>) -> Self {
             self.client.client_ip = Some(ip.into());
             self
         }
         /// `instanceName`: second part of the client id. Default: unique.
-        #[must_use]
         pub fn instance_name(mut self, name: impl Into<String>) -> Self {
             self.client.instance_name = name.into();
             self
         }
         /// `unitName`: third part of the client id. Default: none.
-        #[must_use]
         pub fn unit_name(mut self, name: impl Into<String>) -> Self {
             self.client.unit_name = Some(name.into());
             self
         }
         /// `pollNameServerInterval`: how often routes are refreshed. Default 30 s.
-        #[must_use]
         pub fn route_interval(mut self, interval: std::time::Duration) -> Self {
             self.client.route_interval = interval;
             self
         }
         /// `heartbeatBrokerInterval`: how often brokers hear from this client. Default 30 s.
-        #[must_use]
         pub fn heartbeat_interval(mut self, interval: std::time::Duration) -> Self {
             self.client.heartbeat_interval = interval;
             self
         }
         /// `mqClientApiTimeout`: budget of one metadata call. Default 3 s.
-        #[must_use]
         pub fn api_timeout(mut self, timeout: std::time::Duration) -> Self {
             self.client.api_timeout = timeout;
             self
         }
         /// Longest time for one connect; it counts into the request's budget. Default 3 s.
-        #[must_use]
         pub fn connect_timeout(mut self, timeout: std::time::Duration) -> Self {
             self.client.connect_timeout = timeout;
             self
         }
         /// How headers are written. Default JSON, which every server reads.
-        #[must_use]
         pub fn header_codec(mut self, codec: ferromq_protocol::Codec) -> Self {
             self.client.header_codec = codec;
             self
         }
         /// All common options at once.
-        #[must_use]
         pub fn client_options(mut self, options: $crate::ClientOptions) -> Self {
             self.client = options;
             self

@@ -24,6 +24,7 @@ use ferromq_protocol::topic;
 use latency::LatencyFaults;
 use parking_lot::Mutex;
 use prepare::Prepared;
+use std::future::Future;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
 use std::time::Duration;
@@ -132,8 +133,8 @@ impl Producer {
 
     /// Sends to a queue chosen by round robin and waits for the broker's answer, with retries on other brokers within
     /// the budget (`send_timeout`). A retry after a lost answer can store the message twice, with the same unique id.
-    pub async fn send(&self, message: Message) -> Result<SendResult, Error> {
-        self.send_within(message, self.inner.options.send_timeout).await
+    pub fn send(&self, message: Message) -> impl Future<Output = Result<SendResult, Error>> + Send + '_ {
+        self.send_within(message, self.inner.options.send_timeout)
     }
 
     /// Like [`Self::send`] with a budget of its own.

@@ -319,3 +319,32 @@ async fn one_question_for_all() {
     }
     assert_eq!(names.seen(request::GET_ROUTEINFO_BY_TOPIC).len(), 1);
 }
+
+/// A connection on which nothing is answered any more is made anew.
+#[tokio::test]
+async fn a_dead_connection_is_replaced() {
+    let silent = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let quiet = silent.clone();
+    let broker = Fake::start(move |r| match quiet.load(std::sync::atomic::Ordering::Relaxed) {
+        true => Reply::Silence,
+        false => stored(r),
+    })
+    .await;
+    let book = RouteBook::default();
+    book.set("T", &[("a", &broker.addr(), 1)]);
+    let names = book.serve().await;
+    let limits = ferromq_remoting::Limits { silence: Duration::from_millis(150), ..Default::default() };
+    let options = ferromq::ClientOptions { limits, namesrv: Some(names.addr()), ..Default::default() };
+    let producer = producer("").client_options(options).start().await.unwrap();
+    producer.send(message("T")).await.unwrap();
+    assert_eq!(broker.connections().len(), 1);
+    silent.store(true, std::sync::atomic::Ordering::Relaxed);
+    let sends = (0..3).map(|_| producer.send_within(message("T"), Duration::from_millis(100)));
+    for send in sends {
+        assert_eq!(send.await.unwrap_err().kind(), ErrorKind::Timeout);
+    }
+    silent.store(false, std::sync::atomic::Ordering::Relaxed);
+    producer.send(message("T")).await.unwrap();
+    assert_eq!(broker.connections().len(), 2);
+    assert!(!broker.connections()[0].is_open());
+}
