@@ -118,7 +118,7 @@ pub fn reset(service: &Service, request: &Reset<'_>) -> Result<ResetOffsetBody, 
         Some(offset) => {
             let (min, max) = service.store.queue_offsets(topic, queue_id).unwrap_or_default();
             // The reference lets one more than the end pass; the pull that takes it is moved to the end.
-            if !(min..=max + 1).contains(&offset) {
+            if !(min..=max.saturating_add(1)).contains(&offset) {
                 let remark = format!("Target offset {offset} not in consume queue range [{min}-{max}]");
                 return Err(Refusal::system_error(remark));
             }

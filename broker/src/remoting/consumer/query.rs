@@ -108,8 +108,10 @@ pub(super) fn broker_stats(context: &Context<'_>, request: &Command) -> Result<R
 pub(super) fn all_consume_stats(service: &Service, request: &Command) -> Result<Reply, Refusal> {
     let all = query::all_consume_stats(service);
     let offsets = || all.iter().flat_map(|(_, stats)| stats).flat_map(|stats| stats.offset_table.values());
-    let waiting: i64 = offsets().map(|at| at.broker_offset - at.consumer_offset).sum();
-    let in_flight: i64 = offsets().map(|at| at.pull_offset - at.consumer_offset).sum();
+    // Offsets are what clients said and may be anything.
+    let total = |differences: &mut dyn Iterator<Item = i64>| differences.fold(0, i64::saturating_add);
+    let waiting = total(&mut offsets().map(|at| at.broker_offset.saturating_sub(at.consumer_offset)));
+    let in_flight = total(&mut offsets().map(|at| at.pull_offset.saturating_sub(at.consumer_offset)));
     let list = all.iter().map(|(group, stats)| {
         let stats = Value::array(stats.iter().map(|stats| stats.to_json()));
         Value::object([(group.as_str(), stats)])
