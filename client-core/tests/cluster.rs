@@ -1,4 +1,5 @@
 //! The producer and the admin client against a real broker and name server in this process.
+#![expect(clippy::unwrap_used, reason = "a failed set-up is a failed test")]
 use ferromq::{Admin, Boundary, Codec, Compression, ErrorKind, Message, MessageQueue, Producer, SendStatus};
 use ferromq_testing::Cluster;
 use std::collections::{BTreeMap, BTreeSet};

@@ -1,4 +1,5 @@
 //! What every client object stands on, against scripted servers: heartbeats, route changes, and requests from brokers.
+#![expect(clippy::unwrap_used, reason = "a failed set-up is a failed test")]
 mod support;
 
 use bytes::Bytes;

@@ -1,5 +1,6 @@
 //! Scripted servers on loopback: a name server with routes that the test changes, and brokers that answer as told. They
 //! speak the protocol through the real transport; nothing is stored.
+#![expect(clippy::unwrap_used, reason = "a failed set-up is a failed test")]
 #![allow(dead_code, reason = "every test file uses its own part")]
 use bytes::Bytes;
 use ferromq::{Message, Producer, ProducerBuilder};
