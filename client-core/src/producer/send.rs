@@ -8,7 +8,7 @@ use crate::error::{Attempt, Error, ErrorKind, ATTEMPTS_LISTED_MAX};
 use crate::message::{SendResult, SendStatus};
 use crate::route::{BrokerRole, TopicRoute};
 use ferromq_protocol::body::MessageQueue;
-use ferromq_protocol::code::request;
+use ferromq_protocol::code::{request, response};
 use ferromq_protocol::header::Naming;
 use ferromq_protocol::headers::{SendMessage, SendMessageResponse};
 use ferromq_protocol::{Command, ExtFields, Header};
@@ -76,6 +76,10 @@ impl Inner {
             let (error, failed) = match self.attempt(message, queue, time).await {
                 Ok(result) if self.is_good(&result) => {
                     self.rate(&queue.broker_name, begun, Outcome::Answered);
+                    if route.is_default() {
+                        // The broker has just created the topic: its own route replaces the template's.
+                        self.instance.routes().refresh_soon();
+                    }
                     return Ok(result);
                 }
                 Ok(result) => {
@@ -170,6 +174,10 @@ impl Inner {
             }
         };
         let Some(status) = SendStatus::of_code(answer.code) else {
+            if matches!(answer.code, response::TOPIC_NOT_EXIST | response::NO_PERMISSION) {
+                // The route that led here is out of date.
+                self.instance.routes().refresh_soon();
+            }
             let remark = answer.remark.unwrap_or_default();
             return Err(Error::Broker { code: answer.code, remark, addr: addr.to_string(), request: code });
         };
