@@ -137,9 +137,16 @@ impl ClientInstance {
 
     /// Sends a request to a server and waits for its answer, connecting included, within `timeout`. Any code is `Ok`.
     /// Codec and language are those of the options.
-    pub async fn call(&self, addr: &str, mut command: Command, timeout: Duration) -> Result<Command, Error> {
+    pub fn call<'a>(
+        &'a self,
+        addr: &'a str,
+        mut command: Command,
+        timeout: Duration,
+    ) -> impl Future<Output = Result<Command, Error>> + Send + 'a {
         self.stamp(&mut command);
-        Ok(self.client.call(addr, command, timeout).await?)
+        // Not an `async fn`: that would move the command once more.
+        let answer = self.client.call(addr, command, timeout);
+        async move { Ok(answer.await?) }
     }
 
     /// Like [`Self::call`], but an answer with another code than 0 is [`Error::Broker`].
