@@ -116,7 +116,7 @@ fn decode(request: &Command) -> Result<SendRequest<'_>, Refusal> {
         let header = SendMessage::decode_named(&request.ext, Naming::Long).map_err(unreadable)?;
         return Ok(SendRequest {
             topic: header.topic,
-            default_topic: header.default_topic,
+            default_topic: Some(header.default_topic),
             default_topic_queues: Some(header.default_topic_queue_nums),
             queue_id: header.queue_id,
             sys_flag: header.sys_flag,
@@ -138,13 +138,13 @@ fn decode(request: &Command) -> Result<SendRequest<'_>, Refusal> {
 /// an existing topic does not need.
 fn decode_letters(ext: &ExtFields) -> Result<SendRequest<'_>, Refusal> {
     let (mut topic, mut queue_id, mut sys_flag, mut born_timestamp, mut flag) = (None, None, None, None, None);
-    let (mut default_topic, mut default_topic_queues, mut properties) = ("", None, "");
+    let (mut default_topic, mut default_topic_queues, mut properties) = (None, None, "");
     let (mut reconsume_times, mut max_reconsume_times, mut unit_mode, mut is_batch) = (0, None, false, false);
     for (name, value) in ext.iter() {
         let (&[letter], Some(value)) = (name.as_bytes(), value) else { continue };
         match letter {
             b'b' => topic = Some(value),
-            b'c' => default_topic = value,
+            b'c' => default_topic = Some(value),
             b'd' => default_topic_queues = Some(number(name, value)?),
             b'e' => queue_id = Some(number(name, value)?),
             b'f' => sys_flag = Some(number(name, value)?),

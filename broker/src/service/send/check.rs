@@ -60,10 +60,13 @@ fn sendable(name: &str) -> Result<(), Refusal> {
 }
 
 fn create(service: &Service, config: &BrokerConfig, request: &SendRequest<'_>) -> Result<Arc<TopicConfig>, Refusal> {
-    let wanted =
-        AutoCreate { template: request.default_topic, queues: request.default_topic_queues, unit: request.unit_mode };
+    // Java looks a missing name up in a map that takes no null.
+    let Some(template) = request.default_topic else {
+        return Err(Refusal::thrown("header field defaultTopic is missing"));
+    };
+    let wanted = AutoCreate { template, queues: request.default_topic_queues, unit: request.unit_mode };
     if let Some(created) = service.topics.create_from_template(request.topic, &wanted, config) {
-        tracing::info!(topic = request.topic, template = request.default_topic, "topic created by a send");
+        tracing::info!(topic = request.topic, template, "topic created by a send");
         return Ok(created);
     }
     if topic::is_retry(request.topic) {

@@ -31,8 +31,8 @@ use std::sync::Arc;
 pub struct SendRequest<'a> {
     /// Topic.
     pub topic: &'a str,
-    /// Template of an auto-created topic; empty for none.
-    pub default_topic: &'a str,
+    /// Template of an auto-created topic.
+    pub default_topic: Option<&'a str>,
     /// Queues of an auto-created topic.
     pub default_topic_queues: Option<i32>,
     /// Queue; negative for any.
