@@ -5,10 +5,11 @@
 use crate::error::AppendError;
 use crate::index::{entries_of, IndexEntry, IndexedRecord};
 use crate::options::RECORD_EXTRA_BYTES_MAX;
-use crate::queue::Queue;
+use crate::queue::{Queue, QueueTable};
 use crate::types::RecordResult;
-use ferromq_protocol::record::{self, Message, RecordError, RecordView};
+use ferromq_protocol::record::{self, Message, RecordError};
 use ferromq_protocol::{hash, properties, sysflag, topic};
+use std::ops::Range;
 use std::sync::Arc;
 
 /// Longest topic in bytes; retry topics may have [`RETRY_TOPIC_BYTES_MAX`].
@@ -35,6 +36,10 @@ pub(crate) struct Entry {
     pub facts: Facts,
     /// Entries of [`AppendBatch::keys`] that are this record's.
     pub key_count: usize,
+    /// Where its topic lies in the batch.
+    pub topic: Range<usize>,
+    /// Its queue's number.
+    pub queue_id: i32,
     /// Its queue; set by the append.
     pub queue: Option<Arc<Queue>>,
 }
@@ -154,8 +159,11 @@ impl AppendBatch {
         let (topic, properties, sys_flag) = (message.topic, message.properties, message.sys_flag);
         let record = IndexedRecord { topic, properties, sys_flag, physical: 0, store_timestamp: 0 };
         entries_of(&record, &mut self.keys);
+        let topic_end = self.bytes.len() - properties.len() - 2;
         self.entries.push(Entry {
             at,
+            topic: topic_end - topic.len()..topic_end,
+            queue_id: message.queue_id,
             len: encoded.len,
             timestamp_at: encoded.store_timestamp_at,
             group_count: 1,
@@ -187,10 +195,24 @@ impl AppendBatch {
         Ok(())
     }
 
-    /// The record at `index`, as it lies in the batch.
-    pub(crate) fn view(&self, index: usize) -> Option<RecordView<'_>> {
-        let entry = self.entries.get(index)?;
-        record::parse(&self.bytes[entry.at..entry.at + entry.len], false).ok()
+    /// Looks up the queue of every record; neighbours for the same queue share the look-up.
+    pub(crate) fn find_queues(&mut self, queues: &QueueTable) {
+        let mut last: Option<(Range<usize>, i32, Arc<Queue>)> = None;
+        for entry in &mut self.entries {
+            let topic = &self.bytes[entry.topic.clone()];
+            let known = last.take().filter(|(range, id, _)| *id == entry.queue_id && self.bytes[range.clone()] == *topic);
+            let queue = match known {
+                Some((_, _, queue)) => queue,
+                None => queues.find_or_create(std::str::from_utf8(topic).unwrap_or_default(), entry.queue_id),
+            };
+            entry.queue = Some(queue.clone());
+            last = Some((entry.topic.clone(), entry.queue_id, queue));
+        }
+    }
+
+    /// The topic of a record of the batch.
+    pub(crate) fn topic_of(&self, entry: &Entry) -> &str {
+        std::str::from_utf8(&self.bytes[entry.topic.clone()]).unwrap_or_default()
     }
 
     fn check(&self, message: &Message) -> Result<(), AppendError> {

@@ -6,9 +6,14 @@
 mod batch;
 pub mod checkpoint;
 pub mod config_file;
+mod dispatch;
 mod error;
+mod get;
 pub mod index;
+mod life;
+mod log;
 mod options;
+mod platform;
 mod queue;
 pub mod retention;
 mod store;

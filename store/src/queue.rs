@@ -1,4 +1,322 @@
-//! One consume queue.
+//! One consume queue: 20-byte units in files of fixed size, one unit per message (store.md 3).
+//!
+//! Positions are unit numbers (queue offsets): `min` <= readable units < `max` <= `next_offset`. Units below `max` never
+//! change. Files are sparse; a little space is reserved ahead of the units, so that a full disk is an error and no signal.
+//!
+//! Who writes: `next_offset` the holder of the append lock; units and `max` the holder of the dispatch lock; `min` and the
+//! list of files recovery and retention. Locks: `writing`, then `files`.
+pub(crate) mod files;
+pub(crate) mod recover;
+mod table;
+pub(crate) mod time;
+
+use crate::options::UNIT_BYTES;
+use crate::platform::{Map, MapWriter, PAGE};
+use crate::types::{Unit, BLANK_UNIT_SIZE};
+use files::QueueFile;
+use parking_lot::{Mutex, RwLock};
+use std::collections::VecDeque;
+use std::io;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::Arc;
+
+pub(crate) use table::QueueTable;
+
+/// Bytes reserved ahead of the units: 3,276 units. Reserving costs a system call.
+const RESERVE_BYTES: usize = 64 * 1024;
+
+/// The file that is written to.
+#[derive(Debug)]
+struct Writing {
+    base: u64,
+    path: PathBuf,
+    map: MapWriter,
+    /// Bytes of the file whose space is reserved.
+    reserved: usize,
+}
+
 /// One queue of a topic.
 #[derive(Debug)]
-pub(crate) struct Queue {}
+pub(crate) struct Queue {
+    pub topic: Arc<str>,
+    pub id: i32,
+    dir: PathBuf,
+    /// Bytes of a file.
+    file_bytes: usize,
+    next_offset: AtomicI64,
+    min: AtomicI64,
+    max: AtomicI64,
+    /// Units below are on the disk. Stored by the queues' flusher.
+    flushed: AtomicI64,
+    /// Among the dirty queues.
+    dirty: AtomicBool,
+    /// Its topic was removed: nothing is written any more.
+    removed: AtomicBool,
+    files: RwLock<VecDeque<Arc<QueueFile>>>,
+    writing: Mutex<Option<Writing>>,
+}
+
+impl Queue {
+    pub(crate) fn new(topic: Arc<str>, id: i32, dir: PathBuf, file_bytes: usize) -> Self {
+        Self {
+            topic,
+            id,
+            dir,
+            file_bytes,
+            next_offset: AtomicI64::new(0),
+            min: AtomicI64::new(0),
+            max: AtomicI64::new(0),
+            flushed: AtomicI64::new(0),
+            dirty: AtomicBool::new(false),
+            removed: AtomicBool::new(false),
+            files: RwLock::new(VecDeque::new()),
+            writing: Mutex::new(None),
+        }
+    }
+
+    /// The next queue offset. Only under the append lock.
+    pub fn take_offset(&self) -> i64 {
+        let offset = self.next_offset.load(Ordering::Relaxed);
+        self.next_offset.store(offset + 1, Ordering::Relaxed);
+        offset
+    }
+
+    /// Offsets below `next` are taken. At start, and when raw bytes are appended.
+    pub fn raise_next_offset(&self, next: i64) {
+        self.next_offset.fetch_max(next, Ordering::Relaxed);
+    }
+
+    /// Smallest offset that can be read.
+    pub fn min(&self) -> i64 {
+        self.min.load(Ordering::Acquire)
+    }
+
+    /// The next offset to come.
+    pub fn max(&self) -> i64 {
+        self.max.load(Ordering::Acquire)
+    }
+
+    fn units_per_file(&self) -> i64 {
+        (self.file_bytes / UNIT_BYTES) as i64
+    }
+
+    /// Offset of the first unit of the file that holds `offset`.
+    pub fn file_start(&self, offset: i64) -> i64 {
+        offset / self.units_per_file() * self.units_per_file()
+    }
+
+    /// Offset of the first unit of the file behind the one that holds `offset`.
+    pub fn next_file_start(&self, offset: i64) -> i64 {
+        self.file_start(offset) + self.units_per_file()
+    }
+
+    /// Writes units that follow each other; each becomes readable, unless its place is already taken. Returns how many
+    /// were handled before an error.
+    pub fn put(&self, units: impl Iterator<Item = (i64, Unit)>) -> (usize, io::Result<()>) {
+        let mut writing = self.writing.lock();
+        let mut done = 0;
+        for (offset, unit) in units {
+            if let Err(error) = self.put_one(&mut writing, offset, &unit) {
+                return (done, Err(error));
+            }
+            done += 1;
+        }
+        (done, Ok(()))
+    }
+
+    fn put_one(&self, writing: &mut Option<Writing>, offset: i64, unit: &Unit) -> io::Result<()> {
+        let max = self.max.load(Ordering::Relaxed);
+        if offset == max && max > 0 {
+            self.write(writing, offset, unit)?;
+        } else if self.removed.load(Ordering::Relaxed) {
+            return Ok(());
+        } else if self.files.read().is_empty() {
+            self.write_first(writing, offset, unit)?;
+        } else if offset < max {
+            return Ok(());
+        } else {
+            // Better than Apache, which writes at the end and so gives the unit a wrong offset.
+            if offset > max {
+                tracing::error!(topic = %self.topic, queue = self.id, from = max, to = offset, "units are missing, their place is left blank");
+            }
+            self.write_blanks(writing, max, offset)?;
+            self.write(writing, offset, unit)?;
+        }
+        self.max.store(offset + 1, Ordering::Release);
+        Ok(())
+    }
+
+    /// The first unit of a queue may stand anywhere in its file; what is before it is blank (store.md 3.2, point 7).
+    fn write_first(&self, writing: &mut Option<Writing>, offset: i64, unit: &Unit) -> io::Result<()> {
+        self.min.store(offset, Ordering::Release);
+        self.write_blanks(writing, self.file_start(offset), offset)?;
+        self.write(writing, offset, unit)
+    }
+
+    fn write_blanks(&self, writing: &mut Option<Writing>, from: i64, to: i64) -> io::Result<()> {
+        let blank = Unit { physical: 0, size: BLANK_UNIT_SIZE, tags_code: 0 };
+        (from..to).try_for_each(|offset| self.write(writing, offset, &blank))
+    }
+
+    /// Writes one unit behind the last one, without moving `max`.
+    fn write(&self, writing: &mut Option<Writing>, offset: i64, unit: &Unit) -> io::Result<()> {
+        let position = offset as u64 * UNIT_BYTES as u64;
+        let base = position / self.file_bytes as u64 * self.file_bytes as u64;
+        let at = (position - base) as usize;
+        let file = match writing {
+            Some(file) if file.base == base => file,
+            _ => {
+                *writing = Some(self.open_for_writing(base, at)?);
+                writing.as_mut().ok_or(io::ErrorKind::NotFound)?
+            }
+        };
+        if at + UNIT_BYTES > file.reserved {
+            let end = (at + RESERVE_BYTES).min(self.file_bytes);
+            files::reserve_range(&file.path, at, end)?;
+            file.reserved = end;
+        }
+        let mut bytes = [0; UNIT_BYTES];
+        bytes[..8].copy_from_slice(&unit.physical.to_be_bytes());
+        bytes[8..12].copy_from_slice(&unit.size.to_be_bytes());
+        bytes[12..].copy_from_slice(&unit.tags_code.to_be_bytes());
+        if at >= file.map.map().readable() && !file.map.write(at, &bytes) {
+            return Err(io::Error::other(format!("unit {offset} lies outside its file {}", file.path.display())));
+        }
+        file.map.publish(at + UNIT_BYTES);
+        Ok(())
+    }
+
+    /// Opens or creates the file at `base` to write from `at` on.
+    fn open_for_writing(&self, base: u64, at: usize) -> io::Result<Writing> {
+        let existing = self.files.read().iter().find(|file| file.base == base).cloned();
+        let path = self.dir.join(crate::log::segment::file_name(base));
+        if existing.is_none() {
+            std::fs::create_dir_all(&self.dir)?;
+        }
+        let map = files::open_map(&path, self.file_bytes, at)?;
+        let file = Arc::new(QueueFile::mapped(base, path.clone(), map.map().clone()));
+        let mut files = self.files.write();
+        match files.iter_mut().find(|file| file.base == base) {
+            Some(known) => *known = file,
+            None => files.push_back(file),
+        }
+        Ok(Writing { base, path, map, reserved: at })
+    }
+
+    /// The unit at `offset`. May wait for the disk.
+    pub fn unit(&self, offset: i64) -> Option<Unit> {
+        self.units(offset)?.get(0)
+    }
+
+    /// The units from `offset` to the end of its file or queue; None when there are none.
+    pub fn units(&self, offset: i64) -> Option<Units> {
+        let max = self.max();
+        if offset < self.min() || offset >= max {
+            return None;
+        }
+        let start = self.file_start(offset);
+        let base = start as u64 * UNIT_BYTES as u64;
+        let map = self.file_map(base)?;
+        let from = (offset - start) as usize * UNIT_BYTES;
+        let to = ((max - start) as usize * UNIT_BYTES).min(self.file_bytes);
+        Some(Units { map, from, to })
+    }
+
+    fn file_map(&self, base: u64) -> Option<Arc<Map>> {
+        let file = {
+            let files = self.files.read();
+            let first = files.front()?.base;
+            let at = base.checked_sub(first)? / self.file_bytes as u64;
+            files.get(at as usize).filter(|file| file.base == base)?.clone()
+        };
+        match file.map(self.file_bytes) {
+            Ok(map) => Some(map),
+            Err(error) => {
+                tracing::error!(path = %file.path.display(), %error, "cannot map a consume queue file");
+                None
+            }
+        }
+    }
+
+    /// Marks the queue dirty; true when it was not.
+    pub fn mark_dirty(&self) -> bool {
+        !self.dirty.swap(true, Ordering::Relaxed)
+    }
+
+    /// Pages that are not on the disk.
+    pub fn dirty_pages(&self) -> usize {
+        let units = self.max() - self.flushed.load(Ordering::Relaxed);
+        (units.max(0) as usize * UNIT_BYTES).div_ceil(PAGE)
+    }
+
+    /// Forces all units to the disk. By one thread only.
+    pub fn flush(&self) -> io::Result<()> {
+        self.dirty.store(false, Ordering::Relaxed);
+        let max = self.max();
+        let mut at = self.flushed.load(Ordering::Relaxed).max(self.min());
+        while at < max {
+            let start = self.file_start(at);
+            let end = max.min(start + self.units_per_file());
+            if let Some(map) = self.file_map(start as u64 * UNIT_BYTES as u64) {
+                map.sync((at - start) as usize * UNIT_BYTES, (end - start) as usize * UNIT_BYTES)?;
+            }
+            at = end;
+        }
+        self.flushed.store(max, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Ends the queue: nothing is written any more, its files are removed.
+    pub fn remove(&self) -> io::Result<()> {
+        let mut writing = self.writing.lock();
+        self.removed.store(true, Ordering::Relaxed);
+        *writing = None;
+        self.max.store(0, Ordering::Release);
+        self.min.store(0, Ordering::Release);
+        self.files.write().clear();
+        match std::fs::remove_dir_all(&self.dir) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Neighbouring units of one file.
+#[derive(Debug, Clone)]
+pub(crate) struct Units {
+    map: Arc<Map>,
+    from: usize,
+    to: usize,
+}
+
+impl Units {
+    /// Keeps the first `count` units.
+    pub fn limit(&mut self, count: usize) {
+        self.to = self.to.min(self.from.saturating_add(count.saturating_mul(UNIT_BYTES)));
+    }
+
+    /// True when reading them will not wait for the disk.
+    pub fn is_resident(&self) -> bool {
+        self.map.is_resident(self.from, self.to)
+    }
+
+    /// The unit at `index` of these.
+    pub fn get(&self, index: usize) -> Option<Unit> {
+        let at = self.from + index * UNIT_BYTES;
+        (at + UNIT_BYTES <= self.to).then(|| self.map.get(at, at + UNIT_BYTES)).flatten().map(decode_unit)
+    }
+
+    /// The units.
+    pub fn iter(&self) -> impl Iterator<Item = Unit> + '_ {
+        let bytes = self.map.get(self.from, self.to).unwrap_or_default();
+        bytes.chunks_exact(UNIT_BYTES).map(decode_unit)
+    }
+}
+
+/// Reads the unit at the front of `bytes`, which has its length.
+pub(crate) fn decode_unit(bytes: &[u8]) -> Unit {
+    let eight = |at: usize| bytes.get(at..at + 8).and_then(|part| part.try_into().ok()).map_or(0, i64::from_be_bytes);
+    let size = bytes.get(8..12).and_then(|part| part.try_into().ok()).map_or(0, i32::from_be_bytes);
+    Unit { physical: eight(0), size, tags_code: eight(12) }
+}

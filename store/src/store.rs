@@ -1,126 +1,264 @@
 //! The store: one data directory, opened. Everything public goes through here.
+//!
+//! [`Store`] is the handle; dropping the last one without [`Store::shutdown`] ends the threads and leaves the directory as
+//! after a kill. What threads work on is [`Inner`](crate::life::Inner), which does not own them.
+use crate::get::Reader;
+use crate::life::{Inner, Life};
+use crate::log::append_result;
 use crate::*;
 use bytes::Bytes;
+use std::sync::atomic::Ordering;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+/// Records given for one key at most, whatever was asked for (`maxMsgsNumBatch`).
+const QUERY_MAX: usize = 64;
+
 /// An open data directory. Shared by everyone who reads or appends; all methods take `&self`.
 pub struct Store {
-    options: StoreOptions,
+    inner: Arc<Inner>,
+    reader: Reader,
+    life: Life,
 }
 
-#[allow(unused_variables, missing_docs)]
 impl Store {
+    /// Opens `options.root`: takes the lock file, loads and recovers log, consume queues and index, starts the threads.
+    /// `listener` hears of every record that becomes readable from now on.
     pub fn open(options: StoreOptions, listener: Arc<dyn ArrivalListener>) -> Result<Arc<Store>, OpenError> {
-        Ok(Arc::new(Self { options }))
+        let reader = Reader::new(options.read);
+        let (inner, life) = life::open(options, listener)?;
+        Ok(Arc::new(Self { inner, reader, life }))
     }
+
+    /// What it was opened with.
     pub fn options(&self) -> &StoreOptions {
-        &self.options
+        &self.inner.options
     }
+
+    /// A batch with this store's limits.
     pub fn new_batch(&self) -> AppendBatch {
-        AppendBatch::with_max_message_size(self.options.max_message_size)
+        AppendBatch::with_max_message_size(self.inner.options.max_message_size)
     }
+
+    /// Appends the records of `batch` in order, under one lock. On return they are stored (not yet forced to the disk, see
+    /// [`when_flushed`](Self::when_flushed)); [`AppendBatch::results`] has their offsets. After an error the results tell
+    /// which of them were stored nevertheless.
     pub fn append(&self, batch: &mut AppendBatch) -> Result<Appended, AppendError> {
-        Err(NotWritable::ShutDown.into())
+        let inner = &self.inner;
+        inner.writable()?;
+        batch.find_queues(&inner.queues);
+        let outcome = inner.log.append(batch, &inner.options.delay_levels);
+        inner.records_appended.fetch_add(batch.results().len() as u64, Ordering::Relaxed);
+        inner.after_append();
+        outcome?;
+        Ok(append_result(batch, &inner.log))
     }
+
+    /// Appends raw bytes of a log at its end, as replication and tools do. `offset` must be the end of the log.
     pub fn append_raw(&self, offset: i64, bytes: &[u8]) -> Result<(), AppendError> {
-        Err(NotWritable::ShutDown.into())
+        let inner = &self.inner;
+        inner.writable()?;
+        inner.log.append_raw(offset, bytes, &inner.queues, &inner.options.delay_levels)?;
+        inner.after_append();
+        Ok(())
     }
+
+    /// Calls `done` when everything below `end_offset` is on the disk, or when `deadline` passes. With asynchronous flush
+    /// nobody waits: `done` is called at once. Called from another thread, or from this one before it returns.
     pub fn when_flushed(&self, end_offset: i64, deadline: Instant, done: Box<dyn FnOnce(FlushOutcome) + Send>) {
-        done(FlushOutcome::Flushed)
+        if self.inner.is_sync() {
+            self.inner.waiters.add(&self.inner.log, end_offset, deadline, done);
+        } else {
+            done(FlushOutcome::Flushed);
+        }
     }
+
+    /// Reads a queue. [`WouldBlock`] only without `blocking`: ask again, blocking, from a thread that may wait.
     pub fn get(&self, request: &GetRequest<'_>) -> Result<GetResult, WouldBlock> {
-        Ok(GetResult::empty(GetStatus::NoMatchedLogicQueue, 0, 0, 0))
+        let queue = self.inner.queues.find(request.topic, request.queue_id);
+        let result = self.reader.get(&self.inner.log, queue.as_deref(), request)?;
+        self.inner.reads.fetch_add(1, Ordering::Relaxed);
+        self.inner.records_read.fetch_add(result.count as u64, Ordering::Relaxed);
+        Ok(result)
     }
+
+    /// Smallest and next offset of a queue; None for a queue that nothing was written to.
     pub fn queue_offsets(&self, topic: &str, queue_id: i32) -> Option<(i64, i64)> {
-        None
+        self.inner.queues.find(topic, queue_id).map(|queue| (queue.min(), queue.max()))
     }
+
+    /// Smallest offset of a queue; 0 for an unknown one.
     pub fn min_offset(&self, topic: &str, queue_id: i32) -> i64 {
-        0
+        self.queue_offsets(topic, queue_id).map_or(0, |(min, _)| min)
     }
+
+    /// Next offset of a queue; 0 for an unknown one.
     pub fn max_offset(&self, topic: &str, queue_id: i32) -> i64 {
-        0
+        self.queue_offsets(topic, queue_id).map_or(0, |(_, max)| max)
     }
+
+    /// The record at a physical offset, checked; None when the log does not reach to it, or no longer. May wait.
     pub fn record_at(&self, physical: i64) -> Result<Option<Bytes>, ReadError> {
-        Ok(None)
+        self.inner.log.record_at(physical, self.inner.options.read.mapped_bytes)
     }
+
+    /// The record at an offset of a queue. May wait for the disk.
     pub fn record_of(&self, topic: &str, queue_id: i32, queue_offset: i64) -> Option<Bytes> {
-        None
+        let unit = self.unit(topic, queue_id, queue_offset)?;
+        self.record_at(unit.physical).ok().flatten()
     }
+
+    /// Store time of a record of a queue, milliseconds. May wait for the disk.
     pub fn store_time_of(&self, topic: &str, queue_id: i32, queue_offset: i64) -> Option<i64> {
-        None
+        let unit = self.unit(topic, queue_id, queue_offset)?;
+        self.inner.log.store_time_at(unit.physical)
     }
+
+    /// The consume queue unit at an offset. May wait for the disk.
     pub fn unit(&self, topic: &str, queue_id: i32, queue_offset: i64) -> Option<Unit> {
-        None
+        self.inner.queues.find(topic, queue_id)?.unit(queue_offset)
     }
+
+    /// Whether the record of a queue lies so near to the end of the log that it counts as being in memory.
     pub fn is_in_memory(&self, topic: &str, queue_id: i32, queue_offset: i64) -> bool {
-        true
+        let unit = self.unit(topic, queue_id, queue_offset);
+        unit.is_some_and(|unit| self.reader.in_memory(&self.inner.log, unit.physical))
     }
+
+    /// The offset of a queue that a time means (store.md 3.4), between its smallest and next offset; 0 for an unknown one.
     pub fn offset_by_time(&self, topic: &str, queue_id: i32, timestamp: i64, boundary: Boundary) -> i64 {
-        0
+        let Some(queue) = self.inner.queues.find(topic, queue_id) else { return 0 };
+        queue.offset_by_time(timestamp, boundary, |physical| self.inner.log.store_time_at(physical))
     }
+
+    /// Store time of the first record of a queue, milliseconds; -1 without one.
     pub fn earliest_store_time(&self, topic: &str, queue_id: i32) -> i64 {
-        -1
+        let min = self.min_offset(topic, queue_id);
+        self.store_time_of(topic, queue_id, min).unwrap_or(-1)
     }
+
+    /// Records whose key (or unique key) hashes like `key`, stored in `begin..=end` ms, newest first, `max` or 64 at most. The
+    /// caller compares the key itself. May wait for the disk.
     pub fn query(&self, topic: &str, key: &str, max: usize, begin: i64, end: i64) -> QueryResult {
-        QueryResult::default()
+        let Some(index) = &self.inner.index else { return QueryResult::default() };
+        let answer = index.query(topic, key, max.min(QUERY_MAX), begin, end);
+        let slices = answer.offsets.iter().filter_map(|physical| self.record_at(*physical).ok().flatten()).collect();
+        QueryResult {
+            slices,
+            index_last_update_timestamp: answer.last_update_timestamp,
+            index_last_update_phyoffset: answer.last_update_physical,
+        }
     }
+
+    /// Follows the raw bytes of the log from `from` on.
     pub fn cursor(self: &Arc<Self>, from: i64) -> LogCursor {
-        LogCursor {}
+        LogCursor { store: self.clone(), offset: from }
     }
+
+    /// Offset of the oldest byte of the log.
     pub fn min_log_offset(&self) -> i64 {
-        0
+        self.inner.log.min_offset()
     }
+
+    /// End of the log.
     pub fn max_log_offset(&self) -> i64 {
-        0
+        self.inner.log.written()
     }
+
+    /// Everything below is on the disk.
     pub fn flushed_offset(&self) -> i64 {
-        0
+        self.inner.log.flushed()
     }
+
+    /// Everything below may be seen: what is flushed with synchronous flush, else what is written.
     pub fn confirmed_offset(&self) -> i64 {
-        0
+        self.inner.confirmed()
     }
+
+    /// Bytes of the log that are not in their consume queues yet.
     pub fn dispatch_behind_bytes(&self) -> i64 {
-        0
+        if self.inner.dispatch.is_idle() {
+            return 0;
+        }
+        (self.inner.log.written() - self.inner.dispatch.end()).max(0)
     }
+
+    /// Why no record is accepted at the moment, if so.
     pub fn is_writable(&self) -> Result<(), NotWritable> {
-        Ok(())
+        self.inner.writable()
     }
+
+    /// How long the append lock has been held, milliseconds; 0 while it is free.
     pub fn append_lock_held_ms(&self) -> i64 {
-        0
+        self.inner.log.lock_held_ms()
     }
+
+    /// Topics that have a consume queue.
     pub fn topics(&self) -> Vec<Arc<str>> {
-        Vec::new()
+        self.inner.queues.topics()
     }
+
+    /// Numbers of a topic's queues, ascending.
     pub fn queue_ids(&self, topic: &str) -> Vec<i32> {
-        Vec::new()
+        self.inner.queues.queue_ids(topic)
     }
+
+    /// Removes the consume queues of a topic. The log keeps its records until they expire.
     pub fn remove_topic(&self, topic: &str) -> std::io::Result<()> {
-        Ok(())
+        self.inner.queues.remove_topic(topic)
     }
+
+    /// Counters.
     pub fn stats(&self) -> StoreStats {
-        StoreStats::default()
+        let inner = &self.inner;
+        let (bytes_appended, flushes) = inner.log.counters();
+        StoreStats {
+            records_appended: inner.records_appended.load(Ordering::Relaxed),
+            bytes_appended,
+            flushes,
+            reads: inner.reads.load(Ordering::Relaxed),
+            records_read: inner.records_read.load(Ordering::Relaxed),
+            segments: inner.log.used_segments().len(),
+            topics: inner.queues.topic_count(),
+        }
     }
+
+    /// Forces log, consume queues and checkpoint to the disk now.
     pub fn flush(&self) -> Result<(), NotWritable> {
-        Ok(())
+        self.inner.flush_everything()
     }
+
+    /// Stops: no append is accepted any more, everything is dispatched and forced to the disk, the mark of an unclean
+    /// stop is removed. Idempotent.
     pub fn shutdown(&self) -> Result<(), ShutdownError> {
-        Ok(())
+        self.life.shutdown(&self.inner)
     }
 }
 
-/// Follows the raw bytes of the log.
-pub struct LogCursor {}
+/// Follows the raw bytes of the log, blank records included, up to what may be seen.
+pub struct LogCursor {
+    store: Arc<Store>,
+    offset: i64,
+}
 
-#[allow(unused_variables, missing_docs)]
 impl LogCursor {
+    /// Offset of the next byte.
     pub fn offset(&self) -> i64 {
-        0
+        self.offset
     }
+
+    /// The next bytes, `max` at most and of one segment; None at the end of what may be seen. May wait for the disk.
     pub fn read(&mut self, max: usize) -> Result<Option<Bytes>, ReadError> {
-        Ok(None)
+        let inner = &self.store.inner;
+        let mapped_from = inner.log.mapped_from(inner.options.read.mapped_bytes);
+        let bytes = inner.log.raw_at(self.offset, max, inner.confirmed(), mapped_from)?;
+        self.offset += bytes.as_ref().map_or(0, |bytes| bytes.len() as i64);
+        Ok(bytes)
     }
+
+    /// Waits until there is something to read; false when `timeout` passes first.
     pub fn wait_for_growth(&self, timeout: Duration) -> bool {
-        false
+        let inner = &self.store.inner;
+        inner.log.growth.wait(Instant::now() + timeout, || inner.confirmed() > self.offset)
     }
 }

@@ -1,0 +1,192 @@
+//! Reading a queue: units, filter, limits, and the records as slices of the log (store.md 3.7).
+use crate::error::{ReadError, WouldBlock};
+use crate::log::Log;
+use crate::options::{ReadLimits, UNIT_BYTES};
+use crate::platform::memory_bytes;
+use crate::queue::{Queue, Units};
+use crate::types::{GetRequest, GetResult, GetStatus, Unit};
+use bytes::Bytes;
+
+/// Bytes of consume queue looked at in one read (`maxFilterMessageSize`): 800 units.
+const SCAN_BYTES: usize = 16_000;
+/// Units this far behind the end of their queue may have left memory, so that reading them may wait for the disk.
+const RECENT_UNITS: i64 = 50_000;
+
+/// What reads need to know of the store's options.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Reader {
+    pub limits: ReadLimits,
+    /// Distance from the end of the log up to which data counts as being in memory.
+    pub memory_distance: i64,
+}
+
+/// Records that lie side by side in one segment.
+struct Run {
+    start: i64,
+    len: usize,
+    count: usize,
+    first_offset: i64,
+}
+
+/// A scan over units.
+struct Scan<'a> {
+    log: &'a Log,
+    reader: &'a Reader,
+    request: &'a GetRequest<'a>,
+    runs: Vec<Run>,
+    count: usize,
+    bytes: usize,
+    /// Behind the last unit looked at.
+    next: i64,
+    last_physical: i64,
+    removed: bool,
+}
+
+impl Reader {
+    /// The limits, with the machine's memory looked up.
+    pub fn new(limits: ReadLimits) -> Self {
+        let memory_distance = memory_bytes() / 100 * u64::from(limits.memory_ratio_percent);
+        Self { limits, memory_distance: i64::try_from(memory_distance).unwrap_or(i64::MAX) }
+    }
+
+    /// Whether data at `physical` counts as being in memory.
+    pub fn in_memory(&self, log: &Log, physical: i64) -> bool {
+        log.written() - physical <= self.memory_distance
+    }
+
+    /// Answers one read.
+    pub fn get(&self, log: &Log, queue: Option<&Queue>, request: &GetRequest<'_>) -> Result<GetResult, WouldBlock> {
+        let Some(queue) = queue else { return Ok(GetResult::empty(GetStatus::NoMatchedLogicQueue, 0, 0, 0)) };
+        let (min, max, offset) = (queue.min(), queue.max(), request.offset);
+        let answer = |status, next| Ok(GetResult::empty(status, next, min, max));
+        if max == 0 {
+            return answer(GetStatus::NoMessageInQueue, 0);
+        } else if offset < min {
+            return answer(GetStatus::OffsetTooSmall, min);
+        } else if offset == max {
+            return answer(GetStatus::OffsetOverflowOne, offset);
+        } else if offset > max {
+            return answer(GetStatus::OffsetOverflowBadly, max);
+        }
+        let Some(mut units) = queue.units(offset) else {
+            return answer(GetStatus::OffsetFoundNull, queue.next_file_start(offset));
+        };
+        units.limit((SCAN_BYTES / UNIT_BYTES).max(request.max_count));
+        if !request.blocking && max - offset > RECENT_UNITS && !units.is_resident() {
+            return Err(WouldBlock);
+        }
+        let mut scan = Scan {
+            log,
+            reader: self,
+            request,
+            runs: Vec::with_capacity(1),
+            count: 0,
+            bytes: 0,
+            next: offset,
+            last_physical: 0,
+            removed: false,
+        };
+        scan.look(&units);
+        scan.answer(min, max)
+    }
+}
+
+impl Scan<'_> {
+    /// Goes over the units until the answer is full.
+    fn look(&mut self, units: &Units) {
+        let min_physical = self.log.min_offset();
+        for unit in units.iter() {
+            let size = usize::try_from(unit.size).unwrap_or(0);
+            let in_log = !unit.is_blank() && unit.is_valid();
+            if in_log && self.is_full(size, unit.physical) {
+                return;
+            }
+            let offset = self.next;
+            self.next += 1;
+            if !in_log {
+                continue;
+            }
+            self.last_physical = unit.physical;
+            if !self.request.filter.matches(unit.tags_code) {
+                continue;
+            }
+            if unit.physical < min_physical {
+                self.removed = true;
+                continue;
+            }
+            self.add(offset, &unit, size);
+        }
+    }
+
+    /// Whether another record of `size` bytes is too much (the first one never is).
+    fn is_full(&self, size: usize, physical: i64) -> bool {
+        if self.count == 0 {
+            return false;
+        }
+        let limits = &self.reader.limits;
+        let (bytes_max, count_max) = if self.reader.in_memory(self.log, physical) {
+            (limits.memory_bytes_max, limits.memory_count_max)
+        } else {
+            (limits.disk_bytes_max, limits.disk_count_max)
+        };
+        let bytes = self.bytes + size;
+        self.count + 1 > self.request.max_count.min(count_max) || bytes > self.request.max_bytes.min(bytes_max)
+    }
+
+    fn add(&mut self, offset: i64, unit: &Unit, size: usize) {
+        let segment_size = self.log.segment_size as i64;
+        self.count += 1;
+        self.bytes += size;
+        if let Some(run) = self.runs.last_mut() {
+            let same_segment = run.start / segment_size == unit.physical / segment_size;
+            if run.start + run.len as i64 == unit.physical && same_segment {
+                run.len += size;
+                run.count += 1;
+                return;
+            }
+        }
+        self.runs.push(Run { start: unit.physical, len: size, count: 1, first_offset: offset });
+    }
+
+    /// Reads the runs. What cannot be read without waiting ends the answer before it, or the read when nothing came before.
+    fn answer(mut self, min: i64, max: i64) -> Result<GetResult, WouldBlock> {
+        let mapped_from = self.log.mapped_from(self.reader.limits.mapped_bytes);
+        let mut slices: Vec<Bytes> = Vec::with_capacity(self.runs.len());
+        let (mut count, mut bytes) = (0, 0);
+        for run in &self.runs {
+            match self.log.bytes_at(run.start, run.len, mapped_from, self.request.blocking) {
+                Ok(Ok(Some(slice))) => {
+                    count += run.count;
+                    bytes += slice.len();
+                    slices.push(slice);
+                }
+                Ok(Ok(None)) => self.removed = true,
+                Ok(Err(WouldBlock)) if slices.is_empty() => return Err(WouldBlock),
+                Ok(Err(WouldBlock)) => {
+                    self.next = run.first_offset;
+                    break;
+                }
+                Err(error) => {
+                    report(&error);
+                    self.removed = true;
+                    // What cannot be read is not passed over silently: the reader comes back to it.
+                    if !slices.is_empty() {
+                        self.next = run.first_offset;
+                        break;
+                    }
+                }
+            }
+        }
+        let status = match (count, self.removed) {
+            (1.., _) => GetStatus::Found,
+            (0, true) => GetStatus::MessageWasRemoving,
+            (0, false) => GetStatus::NoMatchedMessage,
+        };
+        let suggest_slave = self.last_physical > 0 && !self.reader.in_memory(self.log, self.last_physical);
+        Ok(GetResult { status, next_offset: self.next, min_offset: min, max_offset: max, slices, count, bytes, suggest_slave })
+    }
+}
+
+fn report(error: &ReadError) {
+    tracing::error!(%error, "records cannot be read");
+}

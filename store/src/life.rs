@@ -1,0 +1,449 @@
+//! Opening and closing a data directory, and the threads in between (store.md 5).
+//!
+//! Threads, all ended by [`Life`]: `log-prepare` (segments and pages ahead), `log-flush`, `flush-watch` (deadlines of those who
+//! wait for a flush; synchronous flush only), `queue-flush` (consume queues and checkpoint), the index's and retention's own.
+use crate::checkpoint::Checkpoint;
+use crate::dispatch::Dispatch;
+use crate::error::{NotWritable, OpenError, ShutdownError};
+use crate::index::{entries_of, IndexService, IndexedRecord};
+use crate::log::flush::Waiters;
+use crate::log::{recover, Log};
+use crate::options::{FlushMode, StoreOptions};
+use crate::queue::QueueTable;
+use crate::retention::{RetentionService, RetentionTarget, SegmentAge};
+use crate::types::{ArrivalListener, Unit};
+use parking_lot::{Condvar, Mutex};
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+/// How long a shutdown waits for the index.
+const INDEX_PATIENCE: Duration = Duration::from_secs(10);
+/// Bytes of a page of the flush settings.
+const PAGE_BYTES: i64 = 4096;
+
+/// What the threads and the handle share.
+pub(crate) struct Inner {
+    pub options: StoreOptions,
+    pub log: Arc<Log>,
+    pub queues: Arc<QueueTable>,
+    pub index: Option<Arc<IndexService>>,
+    pub checkpoint: Arc<Checkpoint>,
+    pub dispatch: Dispatch,
+    pub waiters: Waiters,
+    pub records_appended: AtomicU64,
+    pub reads: AtomicU64,
+    pub records_read: AtomicU64,
+    /// No append is accepted any more.
+    closed: AtomicBool,
+    /// Disks over their watermark: of the log, of the consume queues. Stored by retention.
+    disk_full: [AtomicBool; 2],
+    /// Wakes the thread of the consume queues at the end.
+    stop: (Mutex<bool>, Condvar),
+}
+
+impl Inner {
+    /// Synchronous flush?
+    pub fn is_sync(&self) -> bool {
+        matches!(self.options.flush, FlushMode::Sync { .. })
+    }
+
+    /// End of what may be seen.
+    pub fn confirmed(&self) -> i64 {
+        if self.is_sync() {
+            self.log.flushed()
+        } else {
+            self.log.written()
+        }
+    }
+
+    /// Why no record is accepted, if so.
+    pub fn writable(&self) -> Result<(), NotWritable> {
+        if self.closed.load(Ordering::Acquire) {
+            return Err(NotWritable::ShutDown);
+        }
+        if let Some(why) = self.waiters.failure() {
+            return Err(why.clone());
+        }
+        for (full, what) in self.disk_full.iter().zip(["commit log", "consume queues"]) {
+            if full.load(Ordering::Relaxed) {
+                let reason = format!("the disk of the {what} is over its watermark; free space or shorten fileReservedTime");
+                return Err(NotWritable::DiskFull { reason });
+            }
+        }
+        self.dispatch.failure().map_or(Ok(()), Err)
+    }
+
+    /// Flush and dispatch follow an append.
+    pub fn after_append(&self) {
+        if self.is_sync() {
+            self.waiters.kick();
+        } else {
+            self.dispatch.drain();
+        }
+    }
+
+    /// Flushes the log, tells those who wait, and lets dispatch follow.
+    fn flush_log(&self) -> Result<(), NotWritable> {
+        let newest = self.log.last_timestamp();
+        match self.log.flush() {
+            Ok(flushed) => {
+                self.checkpoint.raise_physic_timestamp(newest);
+                if self.is_sync() {
+                    self.dispatch.drain();
+                    self.log.growth.notify();
+                }
+                self.waiters.flushed_to(flushed);
+                Ok(())
+            }
+            Err(why) => {
+                self.waiters.fail(why.clone());
+                Err(why)
+            }
+        }
+    }
+
+    /// Forces everything to the disk.
+    pub fn flush_everything(&self) -> Result<(), NotWritable> {
+        self.flush_log()?;
+        self.dispatch.drain_all();
+        let failed = |file: &str, reason: String| NotWritable::FlushFailed { file: file.to_owned(), reason };
+        self.queues.flush(0).map_err(|e| failed("consume queues", e.to_string()))?;
+        self.checkpoint.flush().map_err(|e| failed("checkpoint", e.to_string()))
+    }
+
+    fn run_flush(&self) {
+        let (interval, least, thorough) = match self.options.flush {
+            FlushMode::Async { interval, least_pages, thorough } => (Some(interval), least_pages, thorough),
+            FlushMode::Sync { .. } => (None, 0, Duration::ZERO),
+        };
+        let mut last = Instant::now();
+        while self.waiters.wait_for_work(interval) {
+            let dirty = self.log.written() - self.log.flushed();
+            let due = last.elapsed() >= thorough;
+            if dirty == 0 || (dirty < i64::from(least) * PAGE_BYTES && !due) {
+                continue;
+            }
+            last = Instant::now();
+            // A failure is remembered: the store refuses appends from then on, and there is nothing more to flush.
+            if self.flush_log().is_err() {
+                return;
+            }
+        }
+    }
+
+    fn run_queue_flush(&self) {
+        let mut last = Instant::now();
+        loop {
+            {
+                let mut stop = self.stop.0.lock();
+                if !*stop {
+                    self.stop.1.wait_for(&mut stop, self.options.queue_flush_interval);
+                }
+                if *stop {
+                    return;
+                }
+            }
+            if self.dispatch.failure().is_some() {
+                self.dispatch.drain();
+            }
+            let thorough = last.elapsed() >= self.options.queue_flush_thorough;
+            let least = if thorough { 0 } else { self.options.queue_flush_least_pages as usize };
+            // Errors are logged where they happen; the queues stay dirty and are tried again.
+            let flushed = self.queues.flush(least).is_ok();
+            if thorough && flushed {
+                last = Instant::now();
+                if let Err(error) = self.checkpoint.flush() {
+                    tracing::error!(%error, "the checkpoint was not written; the next start reads more of the log");
+                }
+            }
+        }
+    }
+}
+
+/// What retention asks of the store.
+struct Target(Arc<Inner>);
+
+impl RetentionTarget for Target {
+    fn segments(&self) -> Vec<SegmentAge> {
+        let segments = self.0.log.used_segments();
+        segments.iter().map(|s| SegmentAge { start: s.base, modified_ms: s.modified_ms() }).collect()
+    }
+
+    fn delete_oldest(&self, start: i64) -> io::Result<()> {
+        self.0.log.delete_oldest(start)
+    }
+
+    fn follow(&self, min_offset: i64) {
+        for queue in self.0.queues.all() {
+            if let Err(error) = queue.delete_before(min_offset) {
+                tracing::error!(topic = %queue.topic, queue = queue.id, %error, "an expired consume queue file was not removed");
+            }
+        }
+        if let Some(Err(error)) = self.0.index.as_ref().map(|index| index.delete_before(min_offset)) {
+            tracing::error!(%error, "an expired index file was not removed");
+        }
+    }
+
+    fn set_disk_full(&self, log: bool, full: bool) {
+        let flag = &self.0.disk_full[usize::from(!log)];
+        if flag.swap(full, Ordering::Relaxed) != full {
+            tracing::warn!(full, log, root = %self.0.options.root.display(), "the state of the disk changed");
+        }
+    }
+
+    fn log_dirs(&self) -> Vec<PathBuf> {
+        vec![self.0.options.commit_log_dir()]
+    }
+
+    fn queue_dir(&self) -> PathBuf {
+        self.0.options.consume_queue_dir()
+    }
+}
+
+/// Owns the threads and the lock file.
+pub(crate) struct Life {
+    inner: Arc<Inner>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+    retention: Mutex<Option<RetentionService>>,
+    /// Some while the directory is ours.
+    lock: Mutex<Option<File>>,
+    abort: PathBuf,
+}
+
+impl Life {
+    fn stop_threads(&self) {
+        self.inner.closed.store(true, Ordering::Release);
+        self.inner.log.prepare.stop();
+        self.inner.waiters.stop();
+        *self.inner.stop.0.lock() = true;
+        self.inner.stop.1.notify_all();
+        if let Some(mut retention) = self.retention.lock().take() {
+            retention.stop();
+        }
+        for thread in self.threads.lock().drain(..) {
+            if thread.thread().id() != std::thread::current().id() && thread.join().is_err() {
+                tracing::error!("a thread of the store panicked");
+            }
+        }
+    }
+
+    /// A clean stop, once.
+    pub fn shutdown(&self, inner: &Inner) -> Result<(), ShutdownError> {
+        let Some(lock) = self.lock.lock().take() else { return Ok(()) };
+        let healthy = inner.writable();
+        inner.closed.store(true, Ordering::Release);
+        let flushed = inner.flush_everything();
+        self.stop_threads();
+        // Appends that were under way when the store was closed are in the log by now.
+        let flushed = flushed.and_then(|()| inner.flush_everything());
+        let indexed = inner.index.as_ref().map_or(Ok(true), |index| index.shutdown(INDEX_PATIENCE));
+        inner.log.remove_unused();
+        let reason = match (healthy, flushed, indexed) {
+            (Ok(()), Ok(()), Ok(true)) if inner.dispatch.is_idle() => None,
+            (Err(why), _, _) | (_, Err(why), _) => Some(why.to_string()),
+            (_, _, Err(error)) => Some(error.to_string()),
+            (_, _, Ok(false)) => Some("the index is not complete".to_owned()),
+            _ => Some("not everything is in its consume queue".to_owned()),
+        };
+        if reason.is_none() {
+            std::fs::remove_file(&self.abort).map_err(|error| ShutdownError { reason: error.to_string() })?;
+        }
+        drop(lock);
+        reason.map_or(Ok(()), |reason| Err(ShutdownError { reason }))
+    }
+}
+
+impl Drop for Life {
+    fn drop(&mut self) {
+        self.stop_threads();
+    }
+}
+
+/// Opens the directory.
+pub(crate) fn open(options: StoreOptions, listener: Arc<dyn ArrivalListener>) -> Result<(Arc<Inner>, Life), OpenError> {
+    check(&options)?;
+    std::fs::create_dir_all(&options.root).map_err(OpenError::io("create", &options.root))?;
+    let lock = lock(&options)?;
+    let abort = options.root.join("abort");
+    let abnormal = abort.exists();
+    let damaged = |path: PathBuf| move |error: String| OpenError::Damaged { path, problem: error };
+    let checkpoint_path = options.root.join("checkpoint");
+    let checkpoint = Checkpoint::open(&checkpoint_path).map_err(|e| damaged(checkpoint_path)(e.to_string()))?;
+    let checkpoint = Arc::new(checkpoint);
+    let index_dir = options.root.join("index");
+    let index = match options.index_enabled {
+        true => {
+            let index = IndexService::open(&index_dir, options.index.clone(), &checkpoint, abnormal);
+            Some(Arc::new(index.map_err(|e| damaged(index_dir.clone())(e.to_string()))?))
+        }
+        false => None,
+    };
+    let queues = Arc::new(QueueTable::new(&options));
+    let log = Arc::new(recover_all(&options, &queues, index.as_deref(), &checkpoint, abnormal)?);
+    let written = log.written();
+    let follows_flush = matches!(options.flush, FlushMode::Sync { .. });
+    let dispatch =
+        Dispatch::new(log.clone(), queues.clone(), index.clone(), checkpoint.clone(), listener, follows_flush);
+    write_abort(&abort)?;
+    if let Some(index) = &index {
+        index.start(log.clone(), written).map_err(|e| damaged(index_dir)(e.to_string()))?;
+    }
+    let inner = Arc::new(Inner {
+        options,
+        log,
+        queues,
+        index,
+        checkpoint,
+        dispatch,
+        waiters: Waiters::default(),
+        records_appended: AtomicU64::new(0),
+        reads: AtomicU64::new(0),
+        records_read: AtomicU64::new(0),
+        closed: AtomicBool::new(false),
+        disk_full: [AtomicBool::new(false), AtomicBool::new(false)],
+        stop: (Mutex::new(false), Condvar::new()),
+    });
+    let life = start(&inner, lock, abort)?;
+    Ok((inner, life))
+}
+
+fn check(options: &StoreOptions) -> Result<(), OpenError> {
+    let least = (options.max_message_size + crate::options::RECORD_EXTRA_BYTES_MAX) as u64;
+    if options.segment_size < 4096 || usize::try_from(options.segment_size).is_err() {
+        let problem = format!("{} bytes; a segment has at least 4096", options.segment_size);
+        return Err(OpenError::Option { option: "mappedFileSizeCommitLog", problem });
+    }
+    if options.segment_size < least {
+        tracing::warn!(
+            segment = options.segment_size,
+            "mappedFileSizeCommitLog is smaller than the longest message (maxMessageSize and 64 KiB): such messages are refused"
+        );
+    }
+    if options.consume_queue_file_units == 0 {
+        let problem = "a file holds at least one unit of 20 bytes".to_owned();
+        return Err(OpenError::Option { option: "mappedFileSizeConsumeQueue", problem });
+    }
+    Ok(())
+}
+
+fn lock(options: &StoreOptions) -> Result<File, OpenError> {
+    let path = options.root.join("lock");
+    let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path);
+    let mut file = file.map_err(OpenError::io("open", &path))?;
+    if !crate::platform::try_lock(&file).map_err(OpenError::io("lock", &path))? {
+        return Err(OpenError::InUse { root: options.root.clone(), lock: path });
+    }
+    file.write_all(b"lock").map_err(OpenError::io("write", &path))?;
+    Ok(file)
+}
+
+fn write_abort(path: &std::path::Path) -> Result<(), OpenError> {
+    let write = || -> io::Result<()> {
+        let mut file = File::create(path)?;
+        file.write_all(std::process::id().to_string().as_bytes())?;
+        file.sync_all()?;
+        path.parent().map_or(Ok(()), crate::platform::sync_dir)
+    };
+    write().map_err(OpenError::io("write", path))
+}
+
+/// Loads consume queues and log, and brings the queues to where the log is.
+fn recover_all(
+    options: &StoreOptions,
+    queues: &QueueTable,
+    index: Option<&IndexService>,
+    checkpoint: &Checkpoint,
+    abnormal: bool,
+) -> Result<Log, OpenError> {
+    let dir = options.commit_log_dir();
+    let found = recover::load(&dir, options.segment_size as usize)?;
+    queues.load()?;
+    if found.is_empty() {
+        // Without a log the queues point to nothing.
+        queues.clear()?;
+    }
+    let mut queues_end = 0;
+    for queue in queues.all() {
+        queues_end = queues_end.max(queue.recover()?);
+    }
+    let how = recover::RecoverOptions {
+        segment_size: options.segment_size as usize,
+        check_crc: options.check_crc_on_recover,
+        abnormal,
+        queues_end,
+        checkpoint_ms: checkpoint.min_timestamp(),
+    };
+    let mut keys = Vec::new();
+    let recovered = recover::recover(&dir, found, how, |view, physical| {
+        let facts = crate::batch::Facts::of(view.topic(), view.sys_flag(), view.properties());
+        if facts.enters_queue {
+            let unit = Unit {
+                physical,
+                size: view.len() as i32,
+                tags_code: facts.unit_code(view.store_timestamp(), &options.delay_levels),
+            };
+            let queue = queues.find_or_create(view.topic(), view.queue_id());
+            let (_, result) = queue.put(std::iter::once((view.queue_offset(), unit)));
+            result.map_err(OpenError::io("write the consume queue in", options.consume_queue_dir()))?;
+            queue.raise_next_offset(view.queue_offset() + 1);
+            queues.mark_dirty(&queue);
+        }
+        if let Some(index) = index.filter(|_| !abnormal) {
+            let (topic, properties, sys_flag) = (view.topic(), view.properties(), view.sys_flag());
+            let store_timestamp = view.store_timestamp();
+            keys.clear();
+            entries_of(&IndexedRecord { topic, properties, sys_flag, physical, store_timestamp }, &mut keys);
+            index.offer(&keys);
+        }
+        Ok(())
+    })?;
+    let (segment, _, position) = &recovered.tail;
+    let end = segment.base + *position as i64;
+    if queues_end > end {
+        for queue in queues.all() {
+            let dropped = queue.truncate(end)?;
+            if dropped > 0 {
+                tracing::error!(topic = %queue.topic, queue = queue.id, dropped, log_end = end, "consume queue units behind the end of the log are dropped");
+            }
+        }
+    }
+    let min = recovered.segments.front().map_or(0, |segment| segment.base);
+    queues.all().iter().for_each(|queue| queue.correct_min(min));
+    Ok(Log::new(dir, recovered.segments, recovered.tail, recovered.last_timestamp, options.segment_timeout))
+}
+
+fn start(inner: &Arc<Inner>, lock: File, abort: PathBuf) -> Result<Life, OpenError> {
+    let life = Life {
+        inner: inner.clone(),
+        threads: Mutex::default(),
+        retention: Mutex::default(),
+        lock: Mutex::new(Some(lock)),
+        abort,
+    };
+    let spawn = |name: &str, run: fn(&Inner)| {
+        let inner = inner.clone();
+        let thread = std::thread::Builder::new().name(name.to_owned()).spawn(move || run(&inner));
+        thread.map(|thread| life.threads.lock().push(thread)).map_err(OpenError::io("start the threads of", &inner_root(&life)))
+    };
+    spawn("log-prepare", |inner| inner.log.run_prepare())?;
+    spawn("log-flush", Inner::run_flush)?;
+    spawn("queue-flush", Inner::run_queue_flush)?;
+    if inner.is_sync() {
+        spawn("flush-watch", |inner| inner.waiters.run_watch())?;
+    }
+    if inner.options.cleaning {
+        let target = Arc::new(Target(inner.clone()));
+        let service = RetentionService::start(inner.options.retention.clone(), target);
+        *life.retention.lock() = Some(service.map_err(OpenError::io("start the threads of", &inner.options.root))?);
+    }
+    Ok(life)
+}
+
+fn inner_root(life: &Life) -> PathBuf {
+    life.inner.options.root.clone()
+}

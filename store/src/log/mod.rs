@@ -1,0 +1,248 @@
+//! The commit log: one endless stream of records, cut into segments (store.md 2).
+//!
+//! It knows positions and bytes, and the queues only as counters to be raised; consume queues follow by dispatch.
+//!
+//! Positions, each raised only: *flushed* <= *written*. Bytes below *written* never change.
+//!
+//! Locks: `tail` is the append lock. Nothing under it waits, opens a file, or takes another lock; the prepare thread
+//! keeps the pages ahead populated and the next segment ready. `segments` may be taken while nothing else is held.
+pub(crate) mod append;
+pub(crate) mod cursor;
+pub(crate) mod flush;
+pub(crate) mod prepare;
+pub(crate) mod raw;
+pub(crate) mod read;
+pub(crate) mod recover;
+pub(crate) mod segment;
+
+use crate::batch::AppendBatch;
+use crate::index::IndexEntry;
+use crate::platform::MapWriter;
+use crate::queue::Queue;
+use crate::types::Appended;
+use cursor::Growth;
+use parking_lot::{Mutex, RwLock};
+use prepare::Prepare;
+use segment::Segment;
+use std::collections::VecDeque;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// Bytes left free at the end of every segment for the blank record (store.md 2.5).
+pub(crate) const BLANK_BYTES: usize = 8;
+
+/// A record that is in the log and not yet in its consume queue.
+#[derive(Debug)]
+pub(crate) struct Descriptor {
+    pub queue: Arc<Queue>,
+    pub queue_offset: i64,
+    pub physical: i64,
+    pub size: i32,
+    pub tags_code: i64,
+    pub store_timestamp: i64,
+    pub enters_queue: bool,
+    /// Entries of [`Pending::keys`] that are this record's.
+    pub key_count: u32,
+}
+
+impl Descriptor {
+    /// Offset behind the record.
+    pub fn end(&self) -> i64 {
+        self.physical + i64::from(self.size)
+    }
+}
+
+/// What appenders leave for dispatch, in the order of the log.
+#[derive(Debug, Default)]
+pub(crate) struct Pending {
+    pub descriptors: Vec<Descriptor>,
+    pub keys: Vec<IndexEntry>,
+}
+
+/// The end of the log; everything in here is written under the append lock.
+#[derive(Debug)]
+pub(crate) struct Tail {
+    pub segment: Arc<Segment>,
+    pub writer: MapWriter,
+    /// Where the next record goes in the segment.
+    pub position: usize,
+    /// The segment to go on with; put here by the prepare thread.
+    pub next: Option<(Arc<Segment>, MapWriter)>,
+    /// Store times never go back.
+    pub last_timestamp: i64,
+    pub pending: Pending,
+}
+
+impl Tail {
+    /// End of the log.
+    pub fn end(&self) -> i64 {
+        self.segment.base + self.position as i64
+    }
+}
+
+/// The commit log.
+pub(crate) struct Log {
+    pub dir: PathBuf,
+    pub segment_size: usize,
+    /// Oldest first, without gaps; the last ones may be prepared and unused.
+    segments: RwLock<VecDeque<Arc<Segment>>>,
+    tail: Mutex<Tail>,
+    /// End of the records. Stored (Release) under the append lock, after the bytes are readable.
+    written: AtomicI64,
+    /// Everything below is on the disk. Stored by whoever flushes, under `flushing`.
+    flushed: AtomicI64,
+    /// One flush at a time.
+    flushing: Mutex<()>,
+    /// Store time of the newest record. Stored under the append lock.
+    last_timestamp: AtomicI64,
+    /// When the append lock was taken, milliseconds; 0 while it is free. Stored by its holder.
+    held_since: AtomicI64,
+    /// Descriptors ever put into [`Pending`]. Stored under the append lock.
+    pushed: AtomicU64,
+    bytes_appended: AtomicU64,
+    flushes: AtomicU64,
+    /// Data below this offset was there before the start: it is read into buffers, for it is not in our page tables.
+    opened_at: i64,
+    pub prepare: Prepare,
+    pub growth: Growth,
+    /// How long an append waits for the next segment.
+    segment_timeout: Duration,
+    raw: Mutex<raw::RawState>,
+}
+
+impl Log {
+    /// The log over recovered segments; `tail` is the segment that is written to and where its records end.
+    pub fn new(
+        dir: PathBuf,
+        segments: VecDeque<Arc<Segment>>,
+        tail: (Arc<Segment>, MapWriter, usize),
+        last_timestamp: i64,
+        segment_timeout: Duration,
+    ) -> Log {
+        let (segment, writer, position) = tail;
+        let segment_size = segment.size();
+        let end = segment.base + position as i64;
+        let tail = Tail { segment, writer, position, next: None, last_timestamp, pending: Pending::default() };
+        Log {
+            dir,
+            segment_size,
+            segments: RwLock::new(segments),
+            tail: Mutex::new(tail),
+            written: AtomicI64::new(end),
+            flushed: AtomicI64::new(end),
+            flushing: Mutex::new(()),
+            last_timestamp: AtomicI64::new(last_timestamp),
+            held_since: AtomicI64::new(0),
+            pushed: AtomicU64::new(0),
+            bytes_appended: AtomicU64::new(0),
+            flushes: AtomicU64::new(0),
+            opened_at: end,
+            prepare: Prepare::default(),
+            growth: Growth::default(),
+            segment_timeout,
+            raw: Mutex::new(raw::RawState::default()),
+        }
+    }
+
+    /// Offset of the oldest byte.
+    pub fn min_offset(&self) -> i64 {
+        self.segments.read().front().map_or(0, |segment| segment.base)
+    }
+
+    /// End of the records.
+    pub fn written(&self) -> i64 {
+        self.written.load(Ordering::Acquire)
+    }
+
+    /// Everything below is on the disk.
+    pub fn flushed(&self) -> i64 {
+        self.flushed.load(Ordering::Acquire)
+    }
+
+    /// Store time of the newest record.
+    pub fn last_timestamp(&self) -> i64 {
+        self.last_timestamp.load(Ordering::Acquire)
+    }
+
+    /// Descriptors ever left for dispatch.
+    pub fn pushed(&self) -> u64 {
+        self.pushed.load(Ordering::Acquire)
+    }
+
+    /// Bytes appended and flushes done since the start.
+    pub fn counters(&self) -> (u64, u64) {
+        (self.bytes_appended.load(Ordering::Relaxed), self.flushes.load(Ordering::Relaxed))
+    }
+
+    /// How long the append lock has been held, in milliseconds; 0 while it is free.
+    pub fn lock_held_ms(&self) -> i64 {
+        match self.held_since.load(Ordering::Relaxed) {
+            0 => 0,
+            since => (now_ms() - since).max(0),
+        }
+    }
+
+    /// The segment that holds `offset`.
+    pub fn segment_at(&self, offset: i64) -> Option<Arc<Segment>> {
+        let segments = self.segments.read();
+        let back = offset.checked_sub(segments.front()?.base).filter(|back| *back >= 0)?;
+        segments.get(usize::try_from(back).ok()? / self.segment_size).cloned()
+    }
+
+    /// All segments that records were written to, oldest first.
+    pub fn used_segments(&self) -> Vec<Arc<Segment>> {
+        let written = self.written();
+        let used = |segment: &&Arc<Segment>| segment.base < written.max(1);
+        let segments = self.segments.read();
+        let used: Vec<_> = segments.iter().filter(used).cloned().collect();
+        if used.is_empty() {
+            return segments.front().cloned().into_iter().collect();
+        }
+        used
+    }
+
+    /// Takes the oldest segment off the log and removes its file; it must start at `base` and not be the last used one.
+    pub fn delete_oldest(&self, base: i64) -> std::io::Result<()> {
+        let segment = {
+            let mut segments = self.segments.write();
+            match segments.front() {
+                Some(first) if first.base == base && first.end() < self.written() => segments.pop_front(),
+                _ => None,
+            }
+        };
+        let Some(segment) = segment else {
+            return Err(std::io::Error::other(format!("the log's oldest segment that may go does not start at {base}")));
+        };
+        tracing::info!(path = %segment.path.display(), "log segment deleted");
+        std::fs::remove_file(&segment.path)
+    }
+
+    /// Moves everything that waits for dispatch into `into`.
+    pub fn take_pending(&self, into: &mut Pending) {
+        let mut tail = self.tail.lock();
+        std::mem::swap(&mut tail.pending, into);
+    }
+
+    /// Removes a prepared segment that was never used. For a clean stop.
+    pub fn remove_unused(&self) {
+        let next = self.tail.lock().next.take();
+        let Some((segment, _writer)) = next else { return };
+        self.segments.write().retain(|other| other.base != segment.base);
+        if let Err(error) = std::fs::remove_file(&segment.path) {
+            tracing::warn!(path = %segment.path.display(), %error, "the unused segment was not removed");
+        }
+    }
+}
+
+/// What an append of the whole batch did.
+pub(crate) fn append_result(batch: &AppendBatch, log: &Log) -> Appended {
+    let end = batch.results().last().map(|last| last.physical_offset + i64::from(last.size));
+    Appended { end_offset: end.unwrap_or_else(|| log.written()) }
+}
+
+/// Milliseconds since the epoch.
+pub(crate) fn now_ms() -> i64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as i64)
+}

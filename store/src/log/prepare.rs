@@ -1,0 +1,187 @@
+//! The prepare thread: keeps the pages ahead of the end of the log populated and the next segment ready, so that the
+//! append lock never waits for either.
+//!
+//! Appenders wake it when the log has grown to a mark; without appends it sleeps.
+use super::{segment::Segment, Log};
+use parking_lot::{Condvar, Mutex};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// Bytes populated ahead of a log that grows slowly.
+const AHEAD_MIN: usize = 1 << 20;
+/// Bytes populated ahead of a log that grows as fast as it can.
+const AHEAD_MAX: usize = 32 << 20;
+/// Waking up more often than this means that more has to be populated at a time.
+const HURRY: Duration = Duration::from_millis(50);
+/// Bytes populated in one call: other users of the address space wait meanwhile.
+const STEP: usize = 1 << 20;
+
+#[derive(Debug, Default)]
+struct State {
+    wake: bool,
+    stop: bool,
+    /// An append waits for the next segment.
+    urgent: bool,
+    /// The next segment is there.
+    ready: bool,
+    /// Attempts to create a segment that failed, and why the last one did.
+    failures: u64,
+    reason: String,
+}
+
+/// What appenders and the prepare thread share.
+#[derive(Debug, Default)]
+pub(crate) struct Prepare {
+    state: Mutex<State>,
+    /// Wakes the thread.
+    wake: Condvar,
+    /// Wakes appends that wait for a segment.
+    done: Condvar,
+    /// Size of the log at which the thread wants to be woken. Stored by the thread, and by who wakes it.
+    wake_at: AtomicI64,
+    /// The tail has no next segment. Stored under the append lock, read by the thread.
+    taken: AtomicBool,
+}
+
+impl Prepare {
+    /// Wakes the thread when the log has grown to its mark.
+    pub fn wake_if_due(&self, written: i64) {
+        if written < self.wake_at.load(Ordering::Relaxed) && !self.taken.load(Ordering::Relaxed) {
+            return;
+        }
+        let grown = self.wake_at.swap(i64::MAX, Ordering::Relaxed) != i64::MAX;
+        let taken = self.taken.swap(false, Ordering::Relaxed);
+        if grown || taken {
+            let mut state = self.state.lock();
+            state.wake = true;
+            self.wake.notify_one();
+        }
+    }
+
+    /// The tail took its next segment. Called under the append lock, hence takes none.
+    pub fn segment_taken(&self) {
+        self.taken.store(true, Ordering::Relaxed);
+    }
+
+    /// Waits until a segment may be there; the text says why there will be none.
+    pub fn wait_for_segment(&self, deadline: Instant) -> Result<(), String> {
+        let mut state = self.state.lock();
+        if state.stop {
+            return Err("the store is shut down".to_owned());
+        }
+        let failures = state.failures;
+        (state.urgent, state.wake, state.ready) = (true, true, false);
+        self.wake.notify_one();
+        while !state.ready {
+            if self.done.wait_until(&mut state, deadline).timed_out() {
+                return Err("the next segment was not created in time; is the disk overloaded?".to_owned());
+            }
+            if state.failures != failures || state.stop {
+                return Err(state.reason.clone());
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends the thread; appends that wait get an error.
+    pub fn stop(&self) {
+        let mut state = self.state.lock();
+        state.stop = true;
+        state.reason = "the store is shut down".to_owned();
+        self.wake.notify_all();
+        self.done.notify_all();
+    }
+
+    /// Waits for work; None at the end. True: an append waits for a segment.
+    fn wait(&self) -> Option<bool> {
+        let mut state = self.state.lock();
+        while !state.wake && !state.stop {
+            self.wake.wait(&mut state);
+        }
+        state.wake = false;
+        let urgent = std::mem::take(&mut state.urgent);
+        (!state.stop).then_some(urgent)
+    }
+
+    fn segment_ready(&self) {
+        self.state.lock().ready = true;
+        self.done.notify_all();
+    }
+
+    fn segment_failed(&self, reason: String) {
+        let mut state = self.state.lock();
+        state.failures += 1;
+        state.reason = reason;
+        self.done.notify_all();
+    }
+}
+
+impl Log {
+    /// The body of the prepare thread.
+    pub fn run_prepare(&self) {
+        let mut ahead = AHEAD_MIN;
+        let mut populated = 0;
+        let mut last = Instant::now();
+        let mut urgent = false;
+        loop {
+            let (segment, position, next) = self.look();
+            let rest = self.segment_size - position;
+            let due = rest <= self.segment_size / 4 || rest <= 2 * ahead;
+            let next = if next.is_none() && (due || urgent) { self.make_next(&segment) } else { next };
+            if next.is_some() {
+                self.prepare.segment_ready();
+            }
+            let end = segment.base + position as i64;
+            let target = end + ahead as i64;
+            self.populate(&segment, next.as_ref(), end.max(populated), target);
+            populated = target.max(populated);
+            let mut mark = populated - (ahead / 2) as i64;
+            if next.is_none() {
+                mark = mark.min((segment.base + (self.segment_size / 4 * 3) as i64).max(end + 1));
+            }
+            self.prepare.wake_at.store(mark, Ordering::Relaxed);
+            let Some(asked) = self.prepare.wait() else { return };
+            urgent = asked;
+            ahead = if last.elapsed() < HURRY { (ahead * 2).min(AHEAD_MAX) } else { (ahead / 2).max(AHEAD_MIN) };
+            last = Instant::now();
+        }
+    }
+
+    fn look(&self) -> (Arc<Segment>, usize, Option<Arc<Segment>>) {
+        let tail = self.tail.lock();
+        (tail.segment.clone(), tail.position, tail.next.as_ref().map(|(segment, _)| segment.clone()))
+    }
+
+    /// Creates the segment behind `last` and hands it to the tail.
+    fn make_next(&self, last: &Segment) -> Option<Arc<Segment>> {
+        match Segment::create(&self.dir, last.end(), self.segment_size) {
+            Ok((segment, writer)) => {
+                // The first records should not fault either.
+                segment.mapped().populate(0, AHEAD_MIN.min(self.segment_size));
+                self.segments.write().push_back(segment.clone());
+                self.tail.lock().next = Some((segment.clone(), writer));
+                Some(segment)
+            }
+            Err(error) => {
+                let name = super::segment::file_name(last.end() as u64);
+                let reason = format!("cannot create segment {} in {}: {error}", name, self.dir.display());
+                tracing::error!("{reason}");
+                self.prepare.segment_failed(reason);
+                None
+            }
+        }
+    }
+
+    fn populate(&self, segment: &Segment, next: Option<&Arc<Segment>>, from: i64, to: i64) {
+        let mut at = from;
+        while at < to {
+            let step = (at + STEP as i64).min(to);
+            let target = if at < segment.end() { Some(segment) } else { next.map(|next| next.as_ref()) };
+            let Some(target) = target else { return };
+            let (start, end) = ((at - target.base) as usize, (step - target.base) as usize);
+            target.mapped().populate(start, end.min(self.segment_size));
+            at = step;
+        }
+    }
+}

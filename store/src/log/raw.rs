@@ -1,0 +1,128 @@
+//! Appending raw bytes at the end of the log, as a follower of another log does. Records may be cut anywhere between
+//! two calls; each is left for dispatch when it is complete.
+use super::{Descriptor, Log};
+use crate::batch::Facts;
+use crate::error::AppendError;
+use crate::index::{entries_of, IndexEntry, IndexedRecord};
+use crate::queue::QueueTable;
+use ferromq_protocol::record::{self, RecordError, RecordView};
+use std::time::Instant;
+
+/// How far raw appends have been looked through. Guarded by its lock, which is taken before the append lock.
+#[derive(Debug, Default)]
+pub(crate) struct RawState {
+    /// End of the last raw append.
+    end: i64,
+    /// Start of the first record that was not complete then.
+    next: i64,
+}
+
+impl Log {
+    /// Appends `bytes`, which must start where the log ends; returns the new end.
+    pub fn append_raw(
+        &self,
+        offset: i64,
+        bytes: &[u8],
+        queues: &QueueTable,
+        delay_levels: &[i64],
+    ) -> Result<i64, AppendError> {
+        let mut raw = self.raw.lock();
+        if raw.end != offset {
+            raw.next = offset;
+        }
+        let mut rest = bytes;
+        let deadline = Instant::now() + self.segment_timeout;
+        let mut at = offset;
+        while !rest.is_empty() {
+            let copied = self.copy_raw(at, rest)?;
+            if copied == 0 {
+                self.prepare.wait_for_segment(deadline).map_err(|reason| AppendError::NoSegment { reason })?;
+            }
+            at += copied as i64;
+            rest = &rest[copied..];
+        }
+        raw.end = at;
+        raw.next = self.push_complete(raw.next, at, queues, delay_levels);
+        self.prepare.wake_if_due(at);
+        self.growth.notify();
+        Ok(at)
+    }
+
+    /// Copies what fits into the current segment.
+    fn copy_raw(&self, at: i64, bytes: &[u8]) -> Result<usize, AppendError> {
+        let mut tail = self.tail.lock();
+        if tail.end() != at {
+            return Err(AppendError::RawOffset { offset: at, end: tail.end() });
+        }
+        if tail.position == self.segment_size {
+            self.next_segment(&mut tail);
+        }
+        let before = tail.end();
+        let count = bytes.len().min(self.segment_size - tail.position);
+        let position = tail.position;
+        if count == 0 || !tail.writer.write(position, &bytes[..count]) {
+            return Ok(0);
+        }
+        tail.position += count;
+        tail.writer.publish(position + count);
+        self.publish(&tail, before);
+        Ok(count)
+    }
+
+    /// Leaves every complete record between `from` and `end` for dispatch; returns where the first incomplete one starts.
+    fn push_complete(&self, from: i64, end: i64, queues: &QueueTable, delay_levels: &[i64]) -> i64 {
+        let mut at = from;
+        let (mut descriptors, mut keys) = (Vec::new(), Vec::new());
+        while let Some(segment) = self.segment_at(at).filter(|_| at < end) {
+            let stop = end.min(segment.end());
+            let Some(bytes) = segment.bytes((at - segment.base) as usize, (stop - segment.base) as usize) else { break };
+            match record::parse(bytes, false) {
+                Ok(view) => {
+                    descriptors.push(describe(&view, at, queues, delay_levels, &mut keys));
+                    at += view.len() as i64;
+                }
+                Err(RecordError::Blank { .. }) => at = segment.end(),
+                Err(RecordError::Truncated { .. }) => break,
+                Err(error) => {
+                    tracing::error!(offset = at, %error, "raw bytes are no record; the rest of the segment is not dispatched");
+                    at = segment.end();
+                }
+            }
+        }
+        let mut tail = self.tail.lock();
+        self.count_pushed(descriptors.len());
+        tail.last_timestamp = descriptors.iter().map(|d| d.store_timestamp).fold(tail.last_timestamp, i64::max);
+        tail.pending.descriptors.append(&mut descriptors);
+        tail.pending.keys.append(&mut keys);
+        at
+    }
+}
+
+/// What dispatch has to know of a record in the log.
+pub(crate) fn describe(
+    view: &RecordView<'_>,
+    physical: i64,
+    queues: &QueueTable,
+    delay_levels: &[i64],
+    keys: &mut Vec<IndexEntry>,
+) -> Descriptor {
+    let (topic, properties, sys_flag) = (view.topic(), view.properties(), view.sys_flag());
+    let store_timestamp = view.store_timestamp();
+    let facts = Facts::of(topic, sys_flag, properties);
+    let before = keys.len();
+    entries_of(&IndexedRecord { topic, properties, sys_flag, physical, store_timestamp }, keys);
+    let queue = queues.find_or_create(topic, view.queue_id());
+    if facts.enters_queue {
+        queue.raise_next_offset(view.queue_offset() + 1);
+    }
+    Descriptor {
+        queue,
+        queue_offset: view.queue_offset(),
+        physical,
+        size: view.len() as i32,
+        tags_code: facts.unit_code(store_timestamp, delay_levels),
+        store_timestamp,
+        enters_queue: facts.enters_queue,
+        key_count: (keys.len() - before) as u32,
+    }
+}

@@ -1,0 +1,86 @@
+//! Reading the log: recent data as slices of the map, older data into buffers, waiting for the disk only when allowed.
+use super::Log;
+use crate::error::ReadError;
+use crate::index::LogSource;
+use crate::WouldBlock;
+use bytes::Bytes;
+use ferromq_protocol::record;
+use std::io;
+
+/// Bytes from the front of a record in which its store time lies, whatever the hosts.
+const TIME_BYTES: usize = 76;
+
+impl Log {
+    /// Data from here on is read through the map.
+    pub fn mapped_from(&self, mapped_bytes: u64) -> i64 {
+        self.opened_at.max(self.written().saturating_sub_unsigned(mapped_bytes))
+    }
+
+    /// `len` bytes at `offset`, which lie in one segment; None when the log does not have them.
+    pub fn bytes_at(
+        &self,
+        offset: i64,
+        len: usize,
+        mapped_from: i64,
+        blocking: bool,
+    ) -> Result<Result<Option<Bytes>, WouldBlock>, ReadError> {
+        let Some(end) = offset.checked_add(len as i64).filter(|end| *end <= self.written()) else { return Ok(Ok(None)) };
+        let Some(segment) = self.segment_at(offset).filter(|segment| end <= segment.end()) else { return Ok(Ok(None)) };
+        let from = (offset - segment.base) as usize;
+        if offset >= mapped_from {
+            return Ok(Ok(segment.share(from, from + len)));
+        }
+        Ok(segment.read(from, from + len, blocking)?.map(Some))
+    }
+
+    /// The record at `physical`, checked; None when the log does not reach to it, or no longer. May wait for the disk.
+    pub fn record_at(&self, physical: i64, mapped_bytes: u64) -> Result<Option<Bytes>, ReadError> {
+        let mapped_from = self.mapped_from(mapped_bytes);
+        let read = |len| self.bytes_at(physical, len, mapped_from, true).map(|bytes| bytes.ok().flatten());
+        let invalid = |reason: String| ReadError::Invalid { offset: physical, reason };
+        let Some(head) = read(8)? else { return Ok(None) };
+        let len = i32::from_be_bytes([head[0], head[1], head[2], head[3]]);
+        let len = usize::try_from(len).ok().filter(|len| *len >= record::OVERHEAD);
+        let len = len.ok_or_else(|| invalid("the length is none of a record".to_owned()))?;
+        let bytes = read(len)?.ok_or_else(|| invalid(format!("its {len} bytes leave the log or the segment")))?;
+        let view = record::parse(&bytes, true).map_err(|error| invalid(error.to_string()))?;
+        if view.physical_offset() != physical {
+            return Err(invalid(format!("the record there says that it lies at {}", view.physical_offset())));
+        }
+        Ok(Some(bytes))
+    }
+
+    /// Store time of the record at `physical`; None when the log does not have it. May wait for the disk.
+    pub fn store_time_at(&self, physical: i64) -> Option<i64> {
+        let end = physical.checked_add(TIME_BYTES as i64)?;
+        let segment = self.segment_at(physical).filter(|segment| end <= segment.end() && end <= self.written())?;
+        let from = (physical - segment.base) as usize;
+        let mut head = [0; TIME_BYTES];
+        segment.read_into(&mut head, from, true).ok()?;
+        let word = |at: usize| head.get(at..at + 4).and_then(|bytes| bytes.try_into().ok()).map(i32::from_be_bytes);
+        let at = record::store_timestamp_at(word(record::SYS_FLAG_AT)?);
+        head.get(at..at + 8).and_then(|bytes| bytes.try_into().ok()).map(i64::from_be_bytes)
+    }
+
+    /// Raw bytes of one segment from `from` on, at most `max`, up to `limit`; None when there are none yet.
+    pub fn raw_at(&self, from: i64, max: usize, limit: i64, mapped_from: i64) -> Result<Option<Bytes>, ReadError> {
+        let end = limit.min(self.written());
+        if from >= end {
+            return Ok(None);
+        }
+        let Some(segment) = self.segment_at(from) else {
+            let reason = format!("it was deleted, the log begins at {}", self.min_offset());
+            return Err(ReadError::Invalid { offset: from, reason });
+        };
+        let end = end.min(segment.end()).min(from.saturating_add(max as i64));
+        Ok(self.bytes_at(from, (end - from) as usize, mapped_from, true)?.ok().flatten())
+    }
+}
+
+impl LogSource for Log {
+    fn read(&self, from: i64, max: usize) -> io::Result<Option<(i64, Bytes)>> {
+        let from = from.max(self.min_offset());
+        let bytes = self.raw_at(from, max, i64::MAX, i64::MAX).map_err(io::Error::other)?;
+        Ok(bytes.map(|bytes| (from, bytes)))
+    }
+}

@@ -1,0 +1,342 @@
+//! What the log and the consume queues need from the operating system: shared maps, residency, reads that do not wait.
+//!
+//! The only `unsafe` of both stands here. What makes it sound: the bytes of a [`Map`] below its `readable` mark are never
+//! written again, those above it are written only through the one [`MapWriter`] that exists per map, and only bytes
+//! below the mark can be borrowed. The mark only rises. Files are ours by the store's lock file, have their full length
+//! before they are mapped and are never cut while they are; what another program does to them is beyond us.
+use bytes::Bytes;
+use memmap2::{Advice, MmapOptions, MmapRaw};
+use std::fs::File;
+use std::io;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::Arc;
+
+/// Bytes of a page. Larger pages only make the estimates below generous.
+pub(crate) const PAGE: usize = 4096;
+
+/// A file mapped into memory, shared with the page cache. Kept alive by every [`Bytes`] cut from it.
+#[derive(Debug)]
+pub(crate) struct Map {
+    raw: MmapRaw,
+    /// End of the bytes that may be read. Raised (Release) by the writer after the bytes are there.
+    readable: AtomicUsize,
+}
+
+/// The right to write to a map; one exists per map.
+#[derive(Debug)]
+pub(crate) struct MapWriter {
+    map: Arc<Map>,
+}
+
+impl Map {
+    /// Maps `len` bytes of `file`, which must be that long. The first `readable` bytes can be read.
+    pub fn open(file: &File, len: usize, readable: usize) -> io::Result<MapWriter> {
+        let raw = MmapOptions::new().len(len).map_raw(file)?;
+        let map = Arc::new(Map { raw, readable: AtomicUsize::new(readable.min(len)) });
+        Ok(MapWriter { map })
+    }
+
+    /// Length of the map.
+    pub fn len(&self) -> usize {
+        self.raw.len()
+    }
+
+    /// End of the bytes that may be read.
+    pub fn readable(&self) -> usize {
+        self.readable.load(Ordering::Acquire)
+    }
+
+    /// The bytes `from..to`; None when some of them are not readable yet.
+    pub fn get(&self, from: usize, to: usize) -> Option<&[u8]> {
+        if from > to || to > self.readable() {
+            return None;
+        }
+        // SAFETY: from <= to <= readable <= len, and bytes below the mark are never written again (see the file's head).
+        Some(unsafe { std::slice::from_raw_parts(self.raw.as_ptr().add(from), to - from) })
+    }
+
+    /// The bytes `from..to` as shared bytes that keep the map alive.
+    pub fn share(self: &Arc<Self>, from: usize, to: usize) -> Option<Bytes> {
+        self.get(from, to)?;
+        Some(Bytes::from_owner(Shared { map: self.clone(), from, to }))
+    }
+
+    /// Forces the pages of `from..to` to the disk, with what is needed to find them again.
+    pub fn sync(&self, from: usize, to: usize) -> io::Result<()> {
+        if from >= to {
+            return Ok(());
+        }
+        self.raw.flush_range(from, to - from)
+    }
+
+    /// Makes the pages of `from..to` present and writable, so that writing them does not fault. An estimate of what is
+    /// worth doing, not a promise: errors are ignored.
+    pub fn populate(&self, from: usize, to: usize) {
+        let to = to.min(self.len());
+        if from >= to {
+            return;
+        }
+        let from = from / PAGE * PAGE;
+        #[cfg(target_os = "linux")]
+        {
+            static UNSUPPORTED: AtomicBool = AtomicBool::new(false);
+            if !UNSUPPORTED.load(Ordering::Relaxed)
+                && self.raw.advise_range(Advice::PopulateWrite, from, to - from).is_err()
+            {
+                // Before Linux 5.14: the writer faults the pages in itself.
+                UNSUPPORTED.store(true, Ordering::Relaxed);
+            }
+        }
+        #[cfg(not(target_os = "linux"))]
+        let _ = (from, to);
+    }
+
+    /// Says that reads will jump about, or go through from front to back.
+    pub fn advise_random(&self) {
+        #[cfg(unix)]
+        let _ = self.raw.advise(Advice::Random);
+    }
+
+    /// True when all pages of `from..to` are in memory: reading them will not wait for the disk.
+    pub fn is_resident(&self, from: usize, to: usize) -> bool {
+        #[cfg(target_os = "linux")]
+        {
+            /// Pages asked about in one call.
+            const PAGES_MAX: usize = 128;
+            let page = page_size();
+            let mut at = from / page * page;
+            let end = to.min(self.len());
+            let mut states = [0u8; PAGES_MAX];
+            while at < end {
+                let bytes = (end - at).min(PAGES_MAX * page);
+                // SAFETY: at..at+bytes lies in the map, at is a multiple of the page size, and there is one state per page.
+                let result = unsafe {
+                    libc::mincore(self.raw.as_mut_ptr().add(at).cast(), bytes, states.as_mut_ptr())
+                };
+                let pages = bytes.div_ceil(page);
+                if result != 0 || states[..pages].iter().any(|state| state & 1 == 0) {
+                    return false;
+                }
+                at += bytes;
+            }
+        }
+        #[cfg(not(target_os = "linux"))]
+        let _ = (from, to);
+        true
+    }
+}
+
+impl MapWriter {
+    /// The map.
+    pub fn map(&self) -> &Arc<Map> {
+        &self.map
+    }
+
+    /// Copies `bytes` to `at`, beyond the readable mark; they are not readable before [`publish`](Self::publish).
+    /// False, and nothing is written, when they would not lie between the mark and the end of the map.
+    #[must_use]
+    pub fn write(&mut self, at: usize, bytes: &[u8]) -> bool {
+        let fits = at.checked_add(bytes.len()).is_some_and(|end| end <= self.map.len());
+        if !fits || at < self.map.readable.load(Ordering::Relaxed) {
+            return false;
+        }
+        // SAFETY: at..at+len lies in the map; nobody can borrow bytes beyond the mark, and this writer is the only one.
+        unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), self.map.raw.as_mut_ptr().add(at), bytes.len()) };
+        true
+    }
+
+    /// Makes everything below `end` readable. Never lowers the mark.
+    pub fn publish(&mut self, end: usize) {
+        let end = end.min(self.map.len());
+        if end > self.map.readable.load(Ordering::Relaxed) {
+            self.map.readable.store(end, Ordering::Release);
+        }
+    }
+}
+
+/// The owner behind shared bytes.
+struct Shared {
+    map: Arc<Map>,
+    from: usize,
+    to: usize,
+}
+
+impl AsRef<[u8]> for Shared {
+    fn as_ref(&self) -> &[u8] {
+        self.map.get(self.from, self.to).unwrap_or_default()
+    }
+}
+
+/// What became of a read that must not wait.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum NowaitRead {
+    /// All bytes were read.
+    Done,
+    /// Some are not in memory.
+    WouldBlock,
+    /// The file system cannot tell; ask [`Map::is_resident`].
+    Unsupported,
+}
+
+/// Fills `out` from `offset` of `file` if all of it is in memory.
+pub(crate) fn read_nowait(file: &File, out: &mut [u8], offset: u64) -> io::Result<NowaitRead> {
+    #[cfg(target_os = "linux")]
+    {
+        use rustix::io::{preadv2, Errno, ReadWriteFlags};
+        static UNSUPPORTED: AtomicBool = AtomicBool::new(false);
+        if UNSUPPORTED.load(Ordering::Relaxed) {
+            return Ok(NowaitRead::Unsupported);
+        }
+        let mut done = 0;
+        while done < out.len() {
+            let mut slices = [io::IoSliceMut::new(&mut out[done..])];
+            match preadv2(file, &mut slices, offset + done as u64, ReadWriteFlags::NOWAIT) {
+                Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+                Ok(count) => done += count,
+                Err(Errno::INTR) => {}
+                Err(Errno::AGAIN) => return Ok(NowaitRead::WouldBlock),
+                Err(Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL) => {
+                    UNSUPPORTED.store(true, Ordering::Relaxed);
+                    return Ok(NowaitRead::Unsupported);
+                }
+                Err(other) => return Err(other.into()),
+            }
+        }
+        Ok(NowaitRead::Done)
+    }
+    #[cfg(not(target_os = "linux"))]
+    {
+        let _ = (file, out, offset);
+        Ok(NowaitRead::Unsupported)
+    }
+}
+
+/// Fills `out` from `offset` of `file`, waiting for the disk.
+pub(crate) fn read_at(file: &File, out: &mut [u8], offset: u64) -> io::Result<()> {
+    #[cfg(unix)]
+    {
+        std::os::unix::fs::FileExt::read_exact_at(file, out, offset)
+    }
+    #[cfg(not(unix))]
+    {
+        use std::io::{Read, Seek, SeekFrom};
+        let mut file = file.try_clone()?;
+        file.seek(SeekFrom::Start(offset))?;
+        file.read_exact(out)
+    }
+}
+
+/// Bytes of memory of the machine; a guess of 4 GiB where it cannot be asked.
+pub(crate) fn memory_bytes() -> u64 {
+    const GUESS: u64 = 4 << 30;
+    #[cfg(target_os = "linux")]
+    {
+        // SAFETY: sysconf only reads its argument.
+        let pages = unsafe { libc::sysconf(libc::_SC_PHYS_PAGES) };
+        u64::try_from(pages).map_or(GUESS, |pages| pages.saturating_mul(page_size() as u64))
+    }
+    #[cfg(not(target_os = "linux"))]
+    GUESS
+}
+
+#[cfg(target_os = "linux")]
+fn page_size() -> usize {
+    // SAFETY: sysconf only reads its argument.
+    usize::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).unwrap_or(PAGE)
+}
+
+/// Takes an exclusive lock on byte 0 of `file`, as Java's `FileChannel.tryLock(0, 1, false)` does; false when another
+/// open file of this or another process (ours or Java's) holds it. The lock ends with the file.
+pub(crate) fn try_lock(file: &File) -> io::Result<bool> {
+    #[cfg(target_os = "linux")]
+    {
+        use std::os::fd::AsRawFd;
+        // A lock of the open file, not of the process: a second store in this process is refused too, and closing its
+        // descriptor does not give up ours. It excludes the record locks that Java takes.
+        // SAFETY: flock is plain data of which zero is a value; the call reads it and the descriptor is open.
+        let result = unsafe {
+            let mut range: libc::flock = std::mem::zeroed();
+            range.l_type = libc::F_WRLCK as _;
+            range.l_whence = libc::SEEK_SET as _;
+            range.l_len = 1;
+            libc::fcntl(file.as_raw_fd(), libc::F_OFD_SETLK, &range)
+        };
+        if result == 0 {
+            return Ok(true);
+        }
+        let error = io::Error::last_os_error();
+        match error.raw_os_error() {
+            Some(libc::EACCES | libc::EAGAIN) => Ok(false),
+            _ => Err(error),
+        }
+    }
+    #[cfg(all(unix, not(target_os = "linux")))]
+    {
+        use rustix::fs::{flock, FlockOperation};
+        match flock(file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => Ok(true),
+            Err(rustix::io::Errno::WOULDBLOCK) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = file;
+        Ok(true)
+    }
+}
+
+/// Makes renames, creations and deletions in `dir` last.
+pub(crate) fn sync_dir(dir: &std::path::Path) -> io::Result<()> {
+    #[cfg(unix)]
+    {
+        File::open(dir)?.sync_all()
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = dir;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn map(len: u64) -> (File, MapWriter) {
+        let file = tempfile::tempfile().unwrap();
+        file.set_len(len).unwrap();
+        let writer = Map::open(&file, len as usize, 0).unwrap();
+        (file, writer)
+    }
+
+    /// Bytes can be read only after they are published, never be written again, and outlive writer and file name.
+    #[test]
+    fn published_bytes_are_fixed() {
+        let (_file, mut writer) = map(8192);
+        assert!(writer.write(0, b"hello"));
+        assert!(writer.map().get(0, 5).is_none());
+        writer.publish(5);
+        let bytes = writer.map().share(1, 5).unwrap();
+        assert!(!writer.write(4, b"x"));
+        assert!(!writer.write(8190, b"xyz"));
+        assert!(writer.write(5, b"!"));
+        drop(writer);
+        assert_eq!(&bytes[..], b"ello");
+    }
+
+    /// A read without waiting gives the bytes written through the map, or says why it cannot.
+    #[test]
+    fn nowait_reads_what_is_in_memory() {
+        let (file, mut writer) = map(8192);
+        assert!(writer.write(4000, &[7; 200]));
+        writer.publish(4200);
+        let mut out = [0; 200];
+        if read_nowait(&file, &mut out, 4000).unwrap() == NowaitRead::Done {
+            assert_eq!(out, [7; 200]);
+        }
+        assert!(writer.map().is_resident(4000, 4200));
+        read_at(&file, &mut out, 4000).unwrap();
+        assert_eq!(out, [7; 200]);
+    }
+}

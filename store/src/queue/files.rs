@@ -1,0 +1,68 @@
+//! Files of a consume queue: full length from the start, sparse, mapped when first needed and closed at once: a map needs
+//! no descriptor.
+use crate::index::platform::reserve;
+use crate::platform::{Map, MapWriter};
+use parking_lot::Mutex;
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// One file.
+#[derive(Debug)]
+pub(crate) struct QueueFile {
+    /// Position of its first byte in the stream of units.
+    pub base: u64,
+    pub path: PathBuf,
+    map: Mutex<Option<Arc<Map>>>,
+}
+
+impl QueueFile {
+    /// A complete file, to be mapped when needed.
+    pub fn complete(base: u64, path: PathBuf) -> Self {
+        Self { base, path, map: Mutex::new(None) }
+    }
+
+    /// A file that is mapped already.
+    pub fn mapped(base: u64, path: PathBuf, map: Arc<Map>) -> Self {
+        Self { base, path, map: Mutex::new(Some(map)) }
+    }
+
+    /// Its map. May wait for the disk the first time.
+    pub fn map(&self, file_bytes: usize) -> io::Result<Arc<Map>> {
+        let mut map = self.map.lock();
+        if let Some(map) = map.as_ref() {
+            return Ok(map.clone());
+        }
+        let made = open_map(&self.path, file_bytes, file_bytes)?.map().clone();
+        *map = Some(made.clone());
+        Ok(made)
+    }
+}
+
+/// Maps a file, which is created or gets its full length when necessary; the first `readable` bytes can be read.
+pub(crate) fn open_map(path: &Path, file_bytes: usize, readable: usize) -> io::Result<MapWriter> {
+    let file = open(path)?;
+    if file.metadata()?.len() != file_bytes as u64 {
+        file.set_len(file_bytes as u64)?;
+    }
+    let map = Map::open(&file, file_bytes, readable)?;
+    map.map().advise_random();
+    Ok(map)
+}
+
+/// Reserves the space of `from..to`.
+pub(crate) fn reserve_range(path: &Path, from: usize, to: usize) -> io::Result<()> {
+    reserve(&open(path)?, from as u64, (to - from) as u64)
+}
+
+/// Makes everything from `valid` on zero, without giving the file another length. Not while it is mapped.
+pub(crate) fn clear_from(path: &Path, valid: u64, file_bytes: u64) -> io::Result<()> {
+    let file = open(path)?;
+    file.set_len(valid)?;
+    file.set_len(file_bytes)
+}
+
+fn open(path: &Path) -> io::Result<File> {
+    OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)
+}

@@ -1,0 +1,177 @@
+//! All consume queues by topic and number.
+//!
+//! Looking one up takes two read locks; creating one costs memory only, files come with its first unit. Locks: `topics`,
+//! then one topic's list; neither is taken under the append lock.
+use super::Queue;
+use crate::error::OpenError;
+use crate::options::StoreOptions;
+use parking_lot::{Mutex, RwLock};
+use std::collections::HashMap;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// The queues of one topic, by number.
+#[derive(Debug)]
+struct Topic {
+    name: Arc<str>,
+    queues: RwLock<Vec<Arc<Queue>>>,
+}
+
+/// The queues of a store.
+#[derive(Debug)]
+pub(crate) struct QueueTable {
+    pub dir: PathBuf,
+    pub file_bytes: usize,
+    topics: RwLock<HashMap<Arc<str>, Arc<Topic>>>,
+    /// Queues with units that are not on the disk.
+    dirty: Mutex<Vec<Arc<Queue>>>,
+}
+
+impl QueueTable {
+    /// An empty table.
+    pub fn new(options: &StoreOptions) -> Self {
+        let (dir, file_bytes) = (options.consume_queue_dir(), options.consume_queue_file_bytes());
+        Self { dir, file_bytes, topics: RwLock::default(), dirty: Mutex::default() }
+    }
+
+    /// The queue, if there is one.
+    pub fn find(&self, topic: &str, id: i32) -> Option<Arc<Queue>> {
+        let topic = self.topics.read().get(topic).cloned()?;
+        let queues = topic.queues.read();
+        let at = queues.binary_search_by_key(&id, |queue| queue.id).ok()?;
+        queues.get(at).cloned()
+    }
+
+    /// The queue; created when missing.
+    pub fn find_or_create(&self, topic: &str, id: i32) -> Arc<Queue> {
+        if let Some(queue) = self.find(topic, id) {
+            return queue;
+        }
+        // The lock of the table is kept until the queue is in, so that a removal of the topic finds it.
+        let mut topics = self.topics.write();
+        let entry = match topics.get(topic) {
+            Some(entry) => entry.clone(),
+            None => {
+                let name: Arc<str> = Arc::from(topic);
+                let entry = Arc::new(Topic { name: name.clone(), queues: RwLock::default() });
+                topics.insert(name, entry.clone());
+                entry
+            }
+        };
+        let mut queues = entry.queues.write();
+        match queues.binary_search_by_key(&id, |queue| queue.id) {
+            Ok(at) => queues[at].clone(),
+            Err(at) => {
+                let dir = self.dir.join(topic).join(id.to_string());
+                let queue = Arc::new(Queue::new(entry.name.clone(), id, dir, self.file_bytes));
+                queues.insert(at, queue.clone());
+                queue
+            }
+        }
+    }
+
+    /// Takes over what is in the directory: a folder per topic, in it a folder per queue. Other things are left alone.
+    pub fn load(&self) -> Result<(), OpenError> {
+        for (topic, path) in folders(&self.dir)? {
+            for (queue, dir) in folders(&path)? {
+                let Ok(id) = queue.parse::<i32>() else {
+                    tracing::warn!(path = %dir.display(), "not a consume queue, ignored");
+                    continue;
+                };
+                let found = crate::log::segment::list(&dir).map_err(OpenError::io("list", &dir))?;
+                self.find_or_create(&topic, id).load(found)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes all queues and their files: there is no log they could point to.
+    pub fn clear(&self) -> Result<(), OpenError> {
+        for topic in self.topics() {
+            tracing::error!(%topic, "there is no commit log; the topic's consume queues are removed");
+            self.remove_topic(&topic).map_err(OpenError::io("remove the consume queues in", &self.dir))?;
+        }
+        Ok(())
+    }
+
+    /// Names of all topics that have a queue.
+    pub fn topics(&self) -> Vec<Arc<str>> {
+        self.topics.read().keys().cloned().collect()
+    }
+
+    /// How many topics have a queue.
+    pub fn topic_count(&self) -> usize {
+        self.topics.read().len()
+    }
+
+    /// Numbers of a topic's queues, ascending.
+    pub fn queue_ids(&self, topic: &str) -> Vec<i32> {
+        let topic = self.topics.read().get(topic).cloned();
+        topic.map_or_else(Vec::new, |topic| topic.queues.read().iter().map(|queue| queue.id).collect())
+    }
+
+    /// All queues.
+    pub fn all(&self) -> Vec<Arc<Queue>> {
+        let topics: Vec<_> = self.topics.read().values().cloned().collect();
+        topics.iter().flat_map(|topic| topic.queues.read().iter().cloned().collect::<Vec<_>>()).collect()
+    }
+
+    /// Removes a topic's queues and their files. The log keeps its records.
+    pub fn remove_topic(&self, topic: &str) -> io::Result<()> {
+        let Some(entry) = self.topics.write().remove(topic) else { return Ok(()) };
+        for queue in entry.queues.read().iter() {
+            queue.remove()?;
+        }
+        match std::fs::remove_dir(self.dir.join(topic)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            other => other,
+        }
+    }
+
+    /// Remembers that the queue has units to flush.
+    pub fn mark_dirty(&self, queue: &Arc<Queue>) {
+        if queue.mark_dirty() {
+            self.dirty.lock().push(queue.clone());
+        }
+    }
+
+    /// Flushes dirty queues with at least `least_pages` dirty pages; the others stay dirty.
+    pub fn flush(&self, least_pages: usize) -> io::Result<()> {
+        let queues = std::mem::take(&mut *self.dirty.lock());
+        let mut later = Vec::new();
+        let mut result = Ok(());
+        for queue in queues {
+            if result.is_err() || queue.dirty_pages() < least_pages {
+                later.push(queue);
+                continue;
+            }
+            if let Err(error) = queue.flush() {
+                tracing::error!(topic = %queue.topic, queue = queue.id, %error, "a consume queue was not flushed");
+                queue.mark_dirty();
+                later.push(queue);
+                result = Err(error);
+            }
+        }
+        self.dirty.lock().append(&mut later);
+        result
+    }
+}
+
+/// The folders in `dir`, by name; none when it does not exist.
+fn folders(dir: &Path) -> Result<Vec<(String, PathBuf)>, OpenError> {
+    let entries = match std::fs::read_dir(dir) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(OpenError::io("list", dir)(error)),
+    };
+    let mut found = Vec::new();
+    for entry in entries {
+        let entry = entry.map_err(OpenError::io("list", dir))?;
+        if entry.path().is_dir() {
+            found.push((entry.file_name().to_string_lossy().into_owned(), entry.path()));
+        }
+    }
+    found.sort();
+    Ok(found)
+}
