@@ -234,12 +234,8 @@ impl Shared {
     fn flush_full(self: &Arc<Self>, file: Arc<IndexFile>) {
         let shared = self.clone();
         let run = move || match file.flush() {
-            Ok(()) => {
-                shared.checkpoint.raise_index_timestamp(file.header().end_timestamp);
-                if let Err(error) = shared.checkpoint.flush() {
-                    tracing::warn!(%error, "index: the checkpoint was not written");
-                }
-            }
+            // Written with the next checkpoint: doing it here would also vouch for consume queues that are not on disk yet.
+            Ok(()) => shared.checkpoint.raise_index_timestamp(file.header().end_timestamp),
             Err(error) => tracing::warn!(%error, "index: a full file was not forced to disk"),
         };
         let mut flushers = self.flushers.lock();
