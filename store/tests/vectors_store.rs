@@ -251,7 +251,6 @@ fn contents(root: &Path, below: &str) -> BTreeMap<String, Vec<u8>> {
 
 /// A clean directory yields the ground truth, and our stop leaves every file of it as it was.
 #[test]
-#[ignore = "Store::open does not recover directories yet; remove this line when it does"]
 fn clean_directories_yield_the_ground_truth_and_stay_as_they_were() {
     for name in CLEAN {
         let recording = Recording::unpack(name);
@@ -277,7 +276,6 @@ fn clean_directories_yield_the_ground_truth_and_stay_as_they_were() {
 
 /// After SIGKILL exactly the messages that Apache recovered are there, every acknowledged send among them, also after our stop.
 #[test]
-#[ignore = "Store::open does not recover directories yet; remove this line when it does"]
 fn crash_directories_recover_to_what_apache_recovered() {
     for name in ["4.9.7-crash", "5.4.0-crash"] {
         let recording = Recording::unpack(name);
@@ -307,7 +305,6 @@ fn check_acknowledged(store: &Store, recording: &Recording) {
 
 /// Dropping the store without a stop is a kill: nothing is lost, and the next start recovers.
 #[test]
-#[ignore = "Store::open does not recover directories yet; remove this line when it does"]
 fn a_dropped_store_recovers() {
     for name in ALL {
         let recording = Recording::unpack(name);
@@ -321,7 +318,6 @@ fn a_dropped_store_recovers() {
 
 /// Consume queues and index are built again from the log when they are gone, after a clean stop and after a kill.
 #[test]
-#[ignore = "Store::open does not recover directories yet; remove this line when it does"]
 fn missing_queues_and_index_are_built_again() {
     for name in ALL {
         for parts in [&["consumequeue"][..], &["index"], &["consumequeue", "index"]] {
@@ -345,7 +341,6 @@ fn missing_queues_and_index_are_built_again() {
 
 /// A missing checkpoint promises nothing and costs nothing but reading.
 #[test]
-#[ignore = "Store::open does not recover directories yet; remove this line when it does"]
 fn a_missing_checkpoint_is_no_harm() {
     for name in ALL {
         let recording = Recording::unpack(name);
@@ -359,7 +354,6 @@ fn a_missing_checkpoint_is_no_harm() {
 /// The same messages appended by us lie at the same offsets in the same bytes, store times apart, in files of the same names
 /// and lengths.
 #[test]
-#[ignore = "Store::open does not recover directories yet; remove this line when it does"]
 fn what_we_write_is_laid_out_like_apache() {
     for name in CLEAN {
         let recording = Recording::unpack(name);
