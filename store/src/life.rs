@@ -258,6 +258,19 @@ impl Life {
     }
 }
 
+impl Life {
+    /// An end like that of a killed process: nothing more is flushed, and the mark of an unclean stop stays. Once.
+    pub fn abandon(&self, inner: &Inner) {
+        let Some(lock) = self.lock.lock().take() else { return };
+        self.stop_threads();
+        // The index's thread must not go on writing into files that the next store opens.
+        if let Some(Err(error)) = inner.index.as_ref().map(|index| index.shutdown(Duration::ZERO)) {
+            tracing::debug!(%error, "index of an abandoned store");
+        }
+        drop(lock);
+    }
+}
+
 impl Drop for Life {
     fn drop(&mut self) {
         self.stop_threads();

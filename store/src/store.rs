@@ -233,6 +233,12 @@ impl Store {
     pub fn shutdown(&self) -> Result<(), ShutdownError> {
         self.life.shutdown(&self.inner)
     }
+
+    /// Ends like a killed process as well as one can from inside: appends are refused, nothing more is flushed, the
+    /// directory can be opened again at once, by a store that recovers it. For tests, and for starts that fail half-way.
+    pub fn abandon(&self) {
+        self.life.abandon(&self.inner);
+    }
 }
 
 /// Follows the raw bytes of the log, blank records included, up to what may be seen.
