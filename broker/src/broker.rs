@@ -190,6 +190,7 @@ impl Broker {
         self.service.delay.stop();
         self.service.changes.abandon();
         join(std::mem::take(&mut self.threads));
+        self.service.store.abandon();
         self.service.holds.close();
     }
 }
@@ -261,7 +262,11 @@ async fn open(mut config: BrokerConfig, identity: Identity) -> Result<Arc<Servic
     let opened = tokio::task::spawn_blocking(move || {
         let store = Store::open(options, listener)?;
         let service = new_service(config, identity, store, holds, delay);
-        persist::load(&service)?;
+        if let Err(error) = persist::load(&service) {
+            // The lock must not outlive a start that failed.
+            service.store.abandon();
+            return Err(StartError::from(error));
+        }
         service.topics.create_system_topics(&service.identity, &service.config());
         service.groups.create_system_groups();
         Ok(Arc::new(service))
