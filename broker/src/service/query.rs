@@ -41,6 +41,10 @@ pub fn by_key(service: &Service, query: &KeyQuery<'_>) -> QueryResult {
         bytes.map(|bytes| i64::from_be_bytes(*bytes))
     };
     found.slices.sort_by_key(place);
+    if found.slices.is_empty() {
+        // What the index knows is told only with a message.
+        return QueryResult::default();
+    }
     found
 }
 

@@ -30,6 +30,8 @@ async fn messages_are_found_again() {
         tokio::time::sleep(Duration::from_millis(5)).await;
     };
     assert_eq!(bodies(&found), ["a"]);
+    client.send("t", 0, "x", "c").await;
+    assert_eq!(bodies(&by_key("key-a").await), ["a"]);
     let missing = by_key("key-b").await;
     assert_eq!((missing.code, missing.ext.get("indexLastUpdatePhyoffset")), (22, Some("0")));
     let place = record::parse(&found.body, true).unwrap().physical_offset().to_string();
