@@ -11,6 +11,7 @@
 #![deny(unsafe_code)]
 
 mod admin;
+mod consumer;
 mod error;
 mod instance;
 mod message;
@@ -22,6 +23,11 @@ mod route;
 mod tasks;
 
 pub use admin::{Admin, AdminBuilder};
+pub use consumer::{
+    sort_members, sort_queues, AllocateError, AllocateStrategy, AssignmentListener, ConcurrentContext,
+    ConsumeConcurrentlyStatus, ConsumeFrom, ConsumeOrderlyStatus, CustomRule, LitePullConsumer, LitePullConsumerBuilder,
+    LitePullOptions, OrderlyContext, PushConsumer, PushConsumerBuilder, PushOptions,
+};
 pub use error::{client_code, Attempt, Error, ErrorKind, ServerTried, ATTEMPTS_LISTED_MAX};
 pub use ferromq_protocol::body::{MessageModel, MessageQueue};
 pub use ferromq_protocol::compress::Compression;

@@ -120,8 +120,9 @@ mod tests {
     /// The shares are those that the Java client computes.
     #[test]
     fn shares_are_javas() {
-        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../testdata/ids-and-hashes.json");
-        let all = json::parse(&std::fs::read(path).unwrap()).unwrap();
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../testdata/ids-and-hashes.json.zst");
+        let text = zstd::decode_all(std::fs::File::open(path).unwrap()).unwrap();
+        let all = json::parse(&text).unwrap();
         let mut checked = 0;
         for case in all.get("allocate").unwrap().as_array().unwrap() {
             let strategy = match case.get("strategy").and_then(Value::as_str).unwrap() {
@@ -130,7 +131,14 @@ mod tests {
                 _ => continue,
             };
             let queues: Vec<_> = case.get("queues").unwrap().as_array().unwrap().iter().map(queue).collect();
-            let ids: Vec<String> = case.get("clients").unwrap().as_array().unwrap().iter().map(|v| v.as_str().unwrap().to_string()).collect();
+            let ids: Vec<String> = case
+                .get("clients")
+                .unwrap()
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|v| v.as_str().unwrap().to_string())
+                .collect();
             for (id, share) in case.get("result").unwrap().as_object().unwrap() {
                 let expected: Vec<_> = share.as_array().unwrap().iter().map(queue).collect();
                 assert_eq!(strategy.share(id, &queues, &ids).unwrap(), expected, "{strategy:?} {id}");
@@ -147,7 +155,8 @@ mod tests {
             for (n, c) in (1..20).flat_map(|n| (1..20).map(move |c| (n, c))) {
                 let queues: Vec<_> = (0..n).map(|i| MessageQueue::new("T", "b", i)).collect();
                 let members: Vec<_> = (10..10 + c).map(|i| format!("c{i}")).collect();
-                let mut all: Vec<_> = members.iter().flat_map(|m| strategy.share(m, &queues, &members).unwrap()).collect();
+                let mut all: Vec<_> =
+                    members.iter().flat_map(|m| strategy.share(m, &queues, &members).unwrap()).collect();
                 sort_queues(&mut all);
                 assert_eq!(all, queues, "{strategy:?} {n} queues {c} members");
             }

@@ -261,6 +261,11 @@ impl MessageExt {
         self.stored_bytes
     }
 
+    /// One more delivery that failed here and could not be told to the broker.
+    pub(crate) fn count_attempt(&mut self) {
+        self.reconsume_times = self.reconsume_times.saturating_add(1);
+    }
+
     /// Gives a retried message the topic it was sent to (client.md 3.10).
     pub fn restore_topic(&mut self, topic: impl Into<Arc<str>>) {
         self.topic = topic.into();
