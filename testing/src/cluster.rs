@@ -23,6 +23,8 @@ const SETTINGS: &[(&str, &str)] = &[
 ];
 /// Longest time that a call of this crate takes.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// Longest time until a killed broker has let go of its port and files.
+const RELEASE: Duration = Duration::from_secs(2);
 
 /// Why the cluster could not do what the test asked for.
 #[derive(Debug, thiserror::Error)]
@@ -161,8 +163,18 @@ impl Cluster {
     pub async fn start_broker(&mut self, i: usize) -> Result<(), ClusterError> {
         let member = &mut self.brokers[i];
         let what = member.config.broker_name.clone();
-        let broker = Broker::start(member.config.clone()).await;
-        let broker = broker.map_err(|e| ClusterError::Start { what, text: e.to_string() })?;
+        // A killed broker's port and lock are free only when its tasks have noticed: that is waited for.
+        let again = member.config.listen_port != 0;
+        let deadline = tokio::time::Instant::now() + RELEASE;
+        let broker = loop {
+            match Broker::start(member.config.clone()).await {
+                Ok(broker) => break broker,
+                Err(_) if again && tokio::time::Instant::now() < deadline => {
+                    tokio::time::sleep(Duration::from_millis(5)).await;
+                }
+                Err(e) => return Err(ClusterError::Start { what, text: e.to_string() }),
+            }
+        };
         member.config.listen_port = i32::from(broker.local_addr().port());
         member.running = Some(broker);
         Ok(())
