@@ -124,24 +124,18 @@ mod tests {
         let text = zstd::decode_all(std::fs::File::open(path).unwrap()).unwrap();
         let all = json::parse(&text).unwrap();
         let mut checked = 0;
-        for case in all.get("allocate").unwrap().as_array().unwrap() {
+        for case in all.get("allocate").unwrap().items() {
             let strategy = match case.get("strategy").and_then(Value::as_str).unwrap() {
                 "AVG" => AllocateStrategy::Averagely,
                 "AVG_BY_CIRCLE" => AllocateStrategy::AveragelyByCircle,
                 _ => continue,
             };
-            let queues: Vec<_> = case.get("queues").unwrap().as_array().unwrap().iter().map(queue).collect();
-            let ids: Vec<String> = case
-                .get("clients")
-                .unwrap()
-                .as_array()
-                .unwrap()
-                .iter()
-                .map(|v| v.as_str().unwrap().to_string())
-                .collect();
-            for (id, share) in case.get("result").unwrap().as_object().unwrap() {
-                let expected: Vec<_> = share.as_array().unwrap().iter().map(queue).collect();
-                assert_eq!(strategy.share(id, &queues, &ids).unwrap(), expected, "{strategy:?} {id}");
+            let queues: Vec<_> = case.get("queues").unwrap().items().iter().map(queue).collect();
+            let ids: Vec<String> =
+                case.get("clients").unwrap().items().iter().filter_map(|v| v.text()).map(|v| v.into_owned()).collect();
+            for (id, share) in case.get("result").unwrap().entries() {
+                let expected: Vec<_> = share.items().iter().map(queue).collect();
+                assert_eq!(strategy.share(&id.text(), &queues, &ids).unwrap(), expected, "{strategy:?} {id:?}");
                 checked += 1;
             }
         }
