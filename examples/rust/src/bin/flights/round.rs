@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
 
 /// Queues of the topic: enough for two members to share.
-const QUEUES: u32 = 8;
+const QUEUES: i32 = 8;
 /// Sends of one lane go one after the other, so that an aircraft's flights stay in order.
 const LANES: usize = 64;
 /// A round that takes longer than this beyond its pace has failed.
@@ -21,7 +21,7 @@ const PATIENCE: Duration = Duration::from_secs(180);
 pub async fn run(namesrv: &str, topic: &str, flights: &'static [Flight], pace: Option<f64>) -> Result<bool, String> {
     println!("\n{topic}: {}", pace.map_or("at full speed".into(), |s| format!("paced to {s} s")));
     let text = |e: ferromq::Error| e.to_string();
-    let admin = Admin::connect(namesrv).await.map_err(text)?;
+    let admin = Admin::builder().namesrv(namesrv).start().await.map_err(text)?;
     admin.create_topic(topic, QUEUES).await.map_err(text)?;
     let [a, b, c] = [(); 3].map(|()| Arc::new(Ledger::default()));
     let first = aggregator(namesrv, topic, "A1", a.clone()).await.map_err(text)?;
