@@ -4,7 +4,8 @@
 //!
 //! Invariants
 //! * Whatever the order in which messages are settled, the offset to commit is the lowest one still here; with an empty
-//!   cache it is the one after the highest ever put.
+//!   cache it is the one that pulling has reached. (Java commits the one after the last message then, so that a group
+//!   seems to lag behind messages that its filter skips.)
 //! * An offset counts once, however often it is put.
 use std::collections::BTreeMap;
 
@@ -52,7 +53,7 @@ pub(crate) struct ProcessQueue<M> {
     /// Given to the listener of an orderly consumer and not settled.
     taken: BTreeMap<i64, Entry<M>>,
     bytes: usize,
-    /// One after the highest offset ever put; `None` before the first.
+    /// One after the highest offset ever put, or what pulling has reached beyond that; `None` before the first put.
     next_offset: Option<i64>,
     consuming: bool,
 }
@@ -110,11 +111,12 @@ impl<M: Clone> ProcessQueue<M> {
 
     /// Settles everything taken. Returns the offset to commit; `None` when nothing was taken.
     pub(crate) fn commit(&mut self) -> Option<i64> {
-        let (last, _) = self.taken.last_key_value()?;
-        let next = last + 1;
+        if self.taken.is_empty() {
+            return None;
+        }
         self.bytes -= self.taken.values().map(|entry| entry.bytes).sum::<usize>();
         self.taken.clear();
-        Some(next)
+        self.commit_offset()
     }
 
     /// Puts back everything taken; `change` sees each message.
@@ -130,7 +132,14 @@ impl<M: Clone> ProcessQueue<M> {
         self.consuming = false;
     }
 
-    /// The lowest offset still here, or the one after the highest ever put; `None` before the first put.
+    /// Everything before `next` was pulled; what is not here was not for this consumer. True when the cache is empty, so that
+    /// `next` may be committed.
+    pub(crate) fn reached(&mut self, next: i64) -> bool {
+        self.next_offset = Some(self.next_offset.map_or(next, |known| known.max(next)));
+        self.is_empty()
+    }
+
+    /// The lowest offset still here, or what pulling has reached; `None` before the first put.
     pub(crate) fn commit_offset(&self) -> Option<i64> {
         let first = |entries: &BTreeMap<i64, Entry<M>>| entries.first_key_value().map(|(offset, _)| *offset);
         match (first(&self.waiting), first(&self.taken)) {
@@ -254,6 +263,20 @@ mod tests {
         assert!(put(&mut queue, [10]).dispatch);
     }
 
+    /// What the filter skipped is committed together with the last message before it, and never before that.
+    #[test]
+    fn skipped_offsets() {
+        let mut queue = ProcessQueue::default();
+        assert!(queue.reached(3));
+        put(&mut queue, [5]);
+        assert!(!queue.reached(9));
+        assert_eq!(queue.commit_offset(), Some(5));
+        assert_eq!(queue.remove([5]), Some(9));
+        put(&mut queue, [9]);
+        queue.reached(12);
+        assert_eq!((queue.take(1), queue.commit()), (vec![9], Some(12)));
+    }
+
     /// Pulling stops above each limit, and at it still goes on.
     #[test]
     fn limits() {
@@ -333,7 +356,8 @@ mod tests {
                         for offset in expected { waiting.remove(&offset); taken.insert(offset); }
                     }
                     Step::Commit => {
-                        prop_assert_eq!(queue.commit(), taken.last().map(|last| last + 1));
+                        let expected = waiting.first().copied().or(highest.map(|h| h + 1)).filter(|_| !taken.is_empty());
+                        prop_assert_eq!(queue.commit(), expected);
                         taken.clear();
                     }
                     Step::Rollback => {

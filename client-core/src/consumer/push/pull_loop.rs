@@ -148,7 +148,7 @@ impl Puller<'_> {
             self.skip_to(next);
         } else {
             self.next = next;
-            let put = self.queue.put(&messages, took);
+            let put = self.queue.put(&messages, next, took);
             self.core.submit(self.queue, messages, put.dispatch);
         }
         match damaged {
@@ -160,7 +160,7 @@ impl Puller<'_> {
     /// Nothing up to `next` is for this consumer: with an empty cache that is consumed too.
     fn skip_to(&mut self, next: i64) {
         self.next = next;
-        if self.queue.is_empty() {
+        if self.queue.reached(next) {
             self.core.offsets.update(&self.queue.queue, next, true);
         }
     }

@@ -132,12 +132,14 @@ impl OwnedQueue {
         }
     }
 
-    /// Adds what a pull found.
-    pub(super) fn put(&self, messages: &[MessageExt], took: Duration) -> Put {
+    /// Adds what a pull found; `next` is where the next one begins.
+    pub(super) fn put(&self, messages: &[MessageExt], next: i64, took: Duration) -> Put {
         let now = platform::now_ms();
         let mut state = self.state.lock();
         state.stats.pulled(now, messages.len(), took.as_millis() as u64);
-        state.cache.put(messages.iter().map(|m| (m.queue_offset(), m.body().len(), m.clone())))
+        let put = state.cache.put(messages.iter().map(|m| (m.queue_offset(), m.body().len(), m.clone())));
+        state.cache.reached(next);
+        put
     }
 
     /// A pull was sent.
@@ -145,8 +147,9 @@ impl OwnedQueue {
         self.state.lock().last_pull_ms = platform::now_ms();
     }
 
-    pub(super) fn is_empty(&self) -> bool {
-        self.state.lock().cache.is_empty()
+    /// Nothing before `next` is left to pull. True when it may be committed.
+    pub(super) fn reached(&self, next: i64) -> bool {
+        self.state.lock().cache.reached(next)
     }
 
     /// Begins a concurrent listener call; false when the queue is not active any more.
