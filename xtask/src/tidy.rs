@@ -46,7 +46,8 @@ fn tracked_files() -> Result<Vec<PathBuf>, String> {
 }
 
 fn check_any(file: &Path, text: &str, problems: &mut Vec<String>) {
-    let source = file.extension().is_some_and(|e| ["rs", "py", "java", "ts", "js", "c", "h", "sh"].iter().any(|x| e == *x));
+    let source =
+        file.extension().is_some_and(|e| ["rs", "py", "java", "ts", "js", "c", "h", "sh"].iter().any(|x| e == *x));
     if source && text.lines().count() > LINES_MAX {
         problems.push(format!("{}: more than {LINES_MAX} lines", file.display()));
     }
@@ -68,7 +69,10 @@ fn check_rust(file: &Path, text: &str, problems: &mut Vec<String>) {
         problems.push(format!("{}: no head comment", file.display()));
     }
     let name = file.to_string_lossy();
-    let in_tests = name.contains("/tests/") || name.contains("/benches/") || name.starts_with("interop/");
+    let in_tests = name.contains("/tests/")
+        || name.contains("/benches/")
+        || name.ends_with("/tests.rs")
+        || name.starts_with("interop/");
     let lines: Vec<&str> = text.lines().collect();
     let code = strip(text);
     let code: Vec<&str> = code.lines().collect();
@@ -96,7 +100,8 @@ fn check_rust(file: &Path, text: &str, problems: &mut Vec<String>) {
 fn functions(code: &[&str]) -> Vec<(usize, usize)> {
     let mut found = Vec::new();
     for (i, line) in code.iter().enumerate() {
-        let starts = line.split(|c: char| !c.is_alphanumeric() && c != '_').any(|word| word == "fn") && line.contains('(');
+        let starts =
+            line.split(|c: char| !c.is_alphanumeric() && c != '_').any(|word| word == "fn") && line.contains('(');
         if !starts || line.contains("macro_rules") {
             continue;
         }
