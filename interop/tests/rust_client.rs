@@ -55,17 +55,19 @@ async fn produce_all(namesrv: &str, codec: Codec) {
 /// Consumes with a push consumer until `count` distinct messages are there.
 async fn push(namesrv: &str, codec: Codec, group: &str, tags: &str, model: MessageModel, orderly: bool, fail: bool, count: usize) -> Collected {
     let collected = Collected::new(fail);
+    // Used in broadcasting only; its own folder, since such a client's id is the same in every test.
+    let offsets = tempfile::tempdir().unwrap();
     let builder = PushConsumer::builder(group)
         .namesrv(namesrv)
         .header_codec(codec)
         .consume_from(ConsumeFrom::First)
         .message_model(model)
-        .offset_store_dir(std::env::temp_dir().join(format!("ferromq-interop-{}-{group}", std::process::id())))
+        .local_offset_dir(offsets.path())
         .subscribe(TOPIC, tags);
     let books = collected.clone();
     let consumer = if orderly {
         builder.orderly(move |messages, context| {
-            context.suspend_for(Duration::from_millis(100));
+            context.set_suspend(Duration::from_millis(100));
             if messages.iter().all(|m| books.take(m)) {
                 ConsumeOrderlyStatus::Success
             } else {
@@ -74,7 +76,7 @@ async fn push(namesrv: &str, codec: Codec, group: &str, tags: &str, model: Messa
         })
     } else {
         builder.concurrent(move |messages, context| {
-            context.delay_level_when_next_consume(1);
+            context.set_delay_level(1);
             if messages.iter().all(|m| books.take(m)) {
                 ConsumeConcurrentlyStatus::Success
             } else {
@@ -136,7 +138,7 @@ async fn all_modes(release: Release, codec: Codec) {
     .await
     .unwrap();
     let namesrv = ns.address.as_str();
-    let admin = Admin::connect(namesrv).await.unwrap();
+    let admin = Admin::builder().namesrv(namesrv).start().await.unwrap();
     support::until_ok(|| admin.create_topic(TOPIC, 4)).await;
     produce_all(namesrv, codec).await;
 
