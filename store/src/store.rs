@@ -13,6 +13,9 @@ use std::time::{Duration, Instant};
 
 /// Records given for one key at most, whatever was asked for (`maxMsgsNumBatch`).
 const QUERY_MAX: usize = 64;
+/// How long a query waits for the index thread, which gathers for 2 ms. A busy broker is never idle: there the newest
+/// records may still be missing from the answer.
+const INDEX_WAIT: Duration = Duration::from_millis(20);
 
 /// An open data directory. Shared by everyone who reads or appends; all methods take `&self`.
 pub struct Store {
@@ -138,9 +141,11 @@ impl Store {
     }
 
     /// Records whose key (or unique key) hashes like `key`, stored in `begin..=end` ms, newest first, `max` or 64 at most. The
-    /// caller compares the key itself. May wait for the disk.
+    /// caller compares the key itself. May wait for the disk, and shortly for the index thread, so that who has sent a
+    /// message finds it.
     pub fn query(&self, topic: &str, key: &str, max: usize, begin: i64, end: i64) -> QueryResult {
         let Some(index) = &self.inner.index else { return QueryResult::default() };
+        index.wait_idle(INDEX_WAIT);
         let answer = index.query(topic, key, max.min(QUERY_MAX), begin, end);
         let slices = answer.offsets.iter().filter_map(|physical| self.record_at(*physical).ok().flatten()).collect();
         QueryResult {
