@@ -66,7 +66,7 @@ pub struct Accepted {
     pub records: Range<usize>,
     /// The queue the answer names: the client's choice, also for delayed messages.
     pub queue_id: i32,
-    /// UNIQ_KEY in [`Sending::text`]; none for a batch.
+    /// UNIQ_KEY in [`Sending::text`]; a batch has one only if its outer properties do.
     pub unique_key: Option<Range<usize>>,
     /// With synchronous flush the answer waits for the disk.
     pub wait_for_flush: bool,
@@ -284,7 +284,13 @@ impl<'a> Sending<'a> {
         self.scratch.batch.push_group(&messages).map_err(|e| refusal_of(&e, &self.config))?;
         let at = self.count;
         self.count += messages.len();
-        Ok(Accepted { records: at..self.count, queue_id, unique_key: None, wait_for_flush: !scan.no_wait })
+        let kept = &mut self.scratch.text;
+        let unique_key = scan.unique_key.map(|key| {
+            let start = kept.len();
+            kept.push_str(key);
+            start..kept.len()
+        });
+        Ok(Accepted { records: at..self.count, queue_id, unique_key, wait_for_flush: !scan.no_wait })
     }
 
     /// Appends everything that was added, with one lock. Gives the position behind it in the log.
