@@ -281,7 +281,11 @@ async fn refresh_routes(instance: Weak<ClientInstance>, stopped: impl Future<Out
         tokio::select! {
             _ = &mut stopped => return,
             _ = tokio::time::sleep(interval) => {}
-            _ = hurry.notified() => tokio::time::sleep(PAUSE_MIN.min(interval)).await,
+            _ = hurry.notified() => tokio::select! {
+                // A shutdown in this second must not wait for its end.
+                _ = &mut stopped => return,
+                _ = tokio::time::sleep(PAUSE_MIN.min(interval)) => {}
+            },
         }
         let Some(alive) = instance.upgrade() else { return };
         tokio::select! {
