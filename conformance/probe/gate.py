@@ -30,6 +30,14 @@ def lines(name):
         return [x.split("#")[0].strip() for x in f if x.split("#")[0].strip()]
 
 
+def chosen(names, globs):
+    """The names that a glob takes in and no `!glob` leaves out."""
+    def matches(name, some):
+        return any(fnmatch.fnmatchcase(name, g) for g in some)
+    out = [g[1:] for g in globs if g.startswith("!")]
+    return [n for n in names if matches(n, [g for g in globs if g[0] != "!"]) and not matches(n, out)]
+
+
 def start(ferromq, folder):
     conf = os.path.join(folder, "broker.conf")
     with open(conf, "w") as f:
@@ -51,9 +59,8 @@ def probe(*args):
 
 def main():
     ferromq, wanted = sys.argv[1], sys.argv[2:]
-    covered = wanted or lines("covered.txt")
     names = [x.split()[0] for x in probe("list").stdout.splitlines()]
-    cases = [n for n in names if any(fnmatch.fnmatch(n, g) for g in covered)]
+    cases = chosen(names, wanted or lines("covered.txt"))
     only = [x for n in cases for x in ("--only", n)]
     with tempfile.TemporaryDirectory(prefix="ferromq-probe-") as folder:
         broker, where = start(ferromq, folder)
