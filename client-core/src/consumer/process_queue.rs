@@ -258,7 +258,9 @@ mod tests {
         assert_eq!(queue.commit(), Some(8));
         assert_eq!(queue.take(9).len(), 2);
         queue.commit();
-        assert!(queue.consuming && queue.take(1).is_empty() && !queue.consuming);
+        assert!(queue.consuming);
+        assert!(queue.take(1).is_empty());
+        assert!(!queue.consuming);
         assert_eq!((queue.commit(), queue.commit_offset()), (None, Some(10)));
         assert!(put(&mut queue, [10]).dispatch);
     }

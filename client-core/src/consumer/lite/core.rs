@@ -129,16 +129,13 @@ impl Core {
             let mut ready = self.ready.lock();
             while out.len() < max {
                 let Some(batch) = ready.front_mut() else { break };
-                match batch.hand_out(max - out.len(), out) {
-                    Some((position, moved)) => {
-                        moved_all += moved;
-                        handed.push((batch.queue.clone(), position));
-                        if !batch.is_empty() {
-                            break;
-                        }
+                // An outdated batch is only thrown away: its messages left the count when it became so.
+                if let Some((position, moved)) = batch.hand_out(max - out.len(), out) {
+                    moved_all += moved;
+                    handed.push((batch.queue.clone(), position));
+                    if !batch.is_empty() {
+                        break;
                     }
-                    // Outdated: its messages left the count when it became so.
-                    None => {}
                 }
                 ready.pop_front();
             }
