@@ -15,6 +15,7 @@ mod log;
 mod options;
 mod platform;
 mod queue;
+mod recover;
 pub mod retention;
 mod store;
 mod types;

@@ -80,9 +80,11 @@ impl Map {
         #[cfg(target_os = "linux")]
         {
             static UNSUPPORTED: AtomicBool = AtomicBool::new(false);
-            if !UNSUPPORTED.load(Ordering::Relaxed)
-                && self.raw.advise_range(Advice::PopulateWrite, from, to - from).is_err()
-            {
+            if UNSUPPORTED.load(Ordering::Relaxed) {
+                return;
+            }
+            let result = self.raw.advise_range(Advice::PopulateWrite, from, to - from);
+            if result.is_err_and(|error| error.raw_os_error() == Some(libc::EINVAL)) {
                 // Before Linux 5.14: the writer faults the pages in itself.
                 UNSUPPORTED.store(true, Ordering::Relaxed);
             }
@@ -110,9 +112,7 @@ impl Map {
             while at < end {
                 let bytes = (end - at).min(PAGES_MAX * page);
                 // SAFETY: at..at+bytes lies in the map, at is a multiple of the page size, and there is one state per page.
-                let result = unsafe {
-                    libc::mincore(self.raw.as_mut_ptr().add(at).cast(), bytes, states.as_mut_ptr())
-                };
+                let result = unsafe { libc::mincore(self.raw.as_mut_ptr().add(at).cast(), bytes, states.as_mut_ptr()) };
                 let pages = bytes.div_ceil(page);
                 if result != 0 || states[..pages].iter().any(|state| state & 1 == 0) {
                     return false;
@@ -226,6 +226,46 @@ pub(crate) fn read_at(file: &File, out: &mut [u8], offset: u64) -> io::Result<()
     }
 }
 
+/// Makes `from..to` of `file` zero. The length of the file never changes, not even for a moment: a file of another length
+/// would keep the store from opening after a kill.
+pub(crate) fn zero_range(file: &File, from: u64, to: u64) -> io::Result<()> {
+    let Some(len) = to.checked_sub(from).filter(|len| *len > 0) else { return Ok(()) };
+    #[cfg(target_os = "linux")]
+    {
+        use rustix::fs::{fallocate, FallocateFlags};
+        use rustix::io::Errno;
+        loop {
+            match fallocate(file, FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE, from, len) {
+                Ok(()) => return Ok(()),
+                Err(Errno::INTR) => {}
+                Err(Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL) => break,
+                Err(other) => return Err(other.into()),
+            }
+        }
+    }
+    overwrite_with_zeros(file, from, len)
+}
+
+/// The fallback of [`zero_range`]: writes zeros over what is not zero.
+fn overwrite_with_zeros(file: &File, from: u64, len: u64) -> io::Result<()> {
+    use std::io::{Seek, SeekFrom, Write};
+    const PIECE: u64 = 256 * 1024;
+    let mut file = file;
+    let mut bytes = vec![0; PIECE as usize];
+    let mut at = from;
+    while at < from + len {
+        let piece = &mut bytes[..(from + len - at).min(PIECE) as usize];
+        read_at(file, piece, at)?;
+        if piece.iter().any(|byte| *byte != 0) {
+            piece.fill(0);
+            file.seek(SeekFrom::Start(at))?;
+            file.write_all(piece)?;
+        }
+        at += piece.len() as u64;
+    }
+    Ok(())
+}
+
 /// Bytes of memory of the machine; a guess of 4 GiB where it cannot be asked.
 pub(crate) fn memory_bytes() -> u64 {
     const GUESS: u64 = 4 << 30;
@@ -323,6 +363,23 @@ mod tests {
         assert!(writer.write(5, b"!"));
         drop(writer);
         assert_eq!(&bytes[..], b"ello");
+    }
+
+    /// Zeroing keeps the length and what lies beside the range, whichever way it is done.
+    #[test]
+    fn zeroing_keeps_the_length() {
+        for zero in [zero_range, |file: &File, from, to| overwrite_with_zeros(file, from, to - from)] {
+            let file = tempfile::tempfile().unwrap();
+            let (_, mut writer) = (file.set_len(1 << 20).unwrap(), Map::open(&file, 1 << 20, 0).unwrap());
+            assert!(writer.write(0, &vec![7; 1 << 20]));
+            zero(&file, 4001, 900_001).unwrap();
+            zero(&file, 5, 5).unwrap();
+            assert_eq!(file.metadata().unwrap().len(), 1 << 20);
+            writer.publish(1 << 20);
+            let bytes = writer.map().get(0, 1 << 20).unwrap();
+            let zeros = bytes.iter().enumerate().filter(|(_, byte)| **byte == 0).map(|(at, _)| at);
+            assert!(zeros.eq(4001..900_001));
+        }
     }
 
     /// A read without waiting gives the bytes written through the map, or says why it cannot.

@@ -47,7 +47,10 @@ pub(crate) struct Queue {
     next_offset: AtomicI64,
     min: AtomicI64,
     max: AtomicI64,
-    /// Units below are on the disk. Stored by the queues' flusher.
+    /// End of the record of the newest unit: records before it are in the queue, or were in one that had the same name.
+    /// Stored by the holder of the dispatch lock.
+    physical_end: AtomicI64,
+    /// Units below are on the disk. Raised by who flushes.
     flushed: AtomicI64,
     /// Among the dirty queues.
     dirty: AtomicBool,
@@ -67,6 +70,7 @@ impl Queue {
             next_offset: AtomicI64::new(0),
             min: AtomicI64::new(0),
             max: AtomicI64::new(0),
+            physical_end: AtomicI64::new(0),
             flushed: AtomicI64::new(0),
             dirty: AtomicBool::new(false),
             removed: AtomicBool::new(false),
@@ -127,31 +131,60 @@ impl Queue {
 
     fn put_one(&self, writing: &mut Option<Writing>, offset: i64, unit: &Unit) -> io::Result<()> {
         let max = self.max.load(Ordering::Relaxed);
+        if unit.physical < self.physical_end.load(Ordering::Relaxed) || self.removed.load(Ordering::Relaxed) {
+            return Ok(());
+        }
         if offset == max && max > 0 {
             self.write(writing, offset, unit)?;
-        } else if self.removed.load(Ordering::Relaxed) {
-            return Ok(());
-        } else if self.files.read().is_empty() {
+        } else if max == 0 {
+            self.write_first(writing, offset, unit)?;
+        } else if offset == 0 {
+            // A later record with the first offset: its topic was deleted and made again in between.
+            tracing::warn!(topic = %self.topic, queue = self.id, dropped = max, "the queue starts over, its topic was made anew");
+            self.drop_files(writing)?;
             self.write_first(writing, offset, unit)?;
         } else if offset < max {
+            tracing::error!(topic = %self.topic, queue = self.id, offset, physical = unit.physical, "the place of a record in its queue is taken, it is left out");
             return Ok(());
         } else {
             // Better than Apache, which writes at the end and so gives the unit a wrong offset.
-            if offset > max {
-                tracing::error!(topic = %self.topic, queue = self.id, from = max, to = offset, "units are missing, their place is left blank");
-            }
+            tracing::error!(topic = %self.topic, queue = self.id, from = max, to = offset, "units are missing, their place is left blank");
             self.write_blanks(writing, max, offset)?;
             self.write(writing, offset, unit)?;
         }
+        self.physical_end.store(unit.physical + i64::from(unit.size), Ordering::Relaxed);
         self.max.store(offset + 1, Ordering::Release);
         Ok(())
     }
 
+    /// True when the record that ends at `physical_end` and has `offset` cannot be put before earlier ones are.
+    pub fn lacks_units_before(&self, offset: i64, physical_end: i64) -> bool {
+        physical_end > self.physical_end.load(Ordering::Relaxed) && offset > self.max()
+    }
+
     /// The first unit of a queue may stand anywhere in its file; what is before it is blank (store.md 3.2, point 7).
     fn write_first(&self, writing: &mut Option<Writing>, offset: i64, unit: &Unit) -> io::Result<()> {
+        let start = self.file_start(offset);
+        if self.files.read().front().is_some_and(|file| file.base != start as u64 * UNIT_BYTES as u64) {
+            self.drop_files(writing)?;
+        }
+        self.write_blanks(writing, start, offset)?;
+        self.write(writing, offset, unit)?;
         self.min.store(offset, Ordering::Release);
-        self.write_blanks(writing, self.file_start(offset), offset)?;
-        self.write(writing, offset, unit)
+        Ok(())
+    }
+
+    /// Removes all files; nothing is left to read.
+    fn drop_files(&self, writing: &mut Option<Writing>) -> io::Result<()> {
+        *writing = None;
+        self.max.store(0, Ordering::Release);
+        self.min.store(0, Ordering::Release);
+        self.flushed.store(0, Ordering::Relaxed);
+        let mut files = self.files.write();
+        while let Some(file) = files.pop_back() {
+            std::fs::remove_file(&file.path)?;
+        }
+        Ok(())
     }
 
     fn write_blanks(&self, writing: &mut Option<Writing>, from: i64, to: i64) -> io::Result<()> {
@@ -223,13 +256,14 @@ impl Queue {
         Some(Units { map, from, to })
     }
 
+    fn file_at(&self, base: u64) -> Option<Arc<QueueFile>> {
+        let files = self.files.read();
+        let at = base.checked_sub(files.front()?.base)? / self.file_bytes as u64;
+        files.get(at as usize).filter(|file| file.base == base).cloned()
+    }
+
     fn file_map(&self, base: u64) -> Option<Arc<Map>> {
-        let file = {
-            let files = self.files.read();
-            let first = files.front()?.base;
-            let at = base.checked_sub(first)? / self.file_bytes as u64;
-            files.get(at as usize).filter(|file| file.base == base)?.clone()
-        };
+        let file = self.file_at(base)?;
         match file.map(self.file_bytes) {
             Ok(map) => Some(map),
             Err(error) => {
@@ -250,7 +284,7 @@ impl Queue {
         (units.max(0) as usize * UNIT_BYTES).div_ceil(PAGE)
     }
 
-    /// Forces all units to the disk. By one thread only.
+    /// Forces all units to the disk.
     pub fn flush(&self) -> io::Result<()> {
         self.dirty.store(false, Ordering::Relaxed);
         let max = self.max();
@@ -263,7 +297,7 @@ impl Queue {
             }
             at = end;
         }
-        self.flushed.store(max, Ordering::Relaxed);
+        self.flushed.fetch_max(max, Ordering::Relaxed);
         Ok(())
     }
 

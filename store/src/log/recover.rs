@@ -23,6 +23,17 @@ pub(crate) struct RecoverOptions {
     pub queues_end: i64,
     /// Records up to this store time are known to be in consume queues and index.
     pub checkpoint_ms: i64,
+    /// How much of the log is walked at first.
+    pub first_pass: Pass,
+}
+
+/// Which part of the log is walked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Pass {
+    /// From the newest segment from which everything that may be missing is seen, if nothing unusual happened.
+    Newest,
+    /// From the oldest segment on.
+    Whole,
 }
 
 /// The log as it was found.
@@ -60,23 +71,29 @@ pub(crate) fn load(dir: &Path, segment_size: usize) -> Result<Vec<Found>, OpenEr
     Ok(found)
 }
 
-/// Finds the end of the records, gives those that may be missing elsewhere to `visit`, and cuts off the rest.
+/// Finds the end of the records, gives those that may be missing elsewhere to `visit`, and cuts off the rest. When `visit`
+/// answers false, it is given the whole log instead.
 pub(crate) fn recover(
     dir: &Path,
     found: Vec<Found>,
     options: RecoverOptions,
-    visit: impl FnMut(&RecordView<'_>, i64) -> Result<(), OpenError>,
+    visit: impl FnMut(&RecordView<'_>, i64, Pass) -> Result<bool, OpenError>,
 ) -> Result<Recovered, OpenError> {
     let size = options.segment_size;
     let mut opened = Vec::with_capacity(found.len());
     for file in &found {
-        let (segment, _) = Segment::open(file.path.clone(), file.base as i64, size, size)
-            .map_err(OpenError::io("map", &file.path))?;
+        let (segment, _) =
+            Segment::open(file.path.clone(), file.base as i64, size, size).map_err(OpenError::io("map", &file.path))?;
         opened.push(segment);
     }
-    let mut walk = Walk { options, end: opened.first().map_or(0, |s| s.base), last_timestamp: 0, why: None, visit };
-    let start = walk.start(&opened);
-    walk.run(&opened[start..])?;
+    let end = opened.first().map_or(0, |segment| segment.base);
+    let mut walk = Walk { options, pass: options.first_pass, end, last_timestamp: 0, why: None, visit };
+    let start = if walk.pass == Pass::Newest { walk.start(&opened) } else { 0 };
+    if !walk.run(&opened[start..])? {
+        tracing::warn!(log = %dir.display(), "a consume queue lacks records; the whole log is read to complete it");
+        walk.pass = Pass::Whole;
+        walk.run(&opened)?;
+    }
     let (end, last_timestamp, why) = (walk.end, walk.last_timestamp, walk.why.take());
     report_cut(&opened, end, size, why);
     // Segments before the end stay open as they are; the one at the end is cut, those behind it go.
@@ -93,7 +110,7 @@ pub(crate) fn recover(
             std::fs::remove_file(&path).map_err(OpenError::io("remove", &path))?;
             continue;
         }
-        tail = Some(reopen(path, base, size, end, options.abnormal)?);
+        tail = Some(reopen(path, base, size, end)?);
     }
     let tail = match tail {
         Some(tail) => tail,
@@ -106,20 +123,17 @@ pub(crate) fn recover(
 
 type Tail = (Arc<Segment>, MapWriter, usize);
 
-fn reopen(path: PathBuf, base: i64, size: usize, end: i64, abnormal: bool) -> Result<Tail, OpenError> {
+/// Opens the segment in which the records end, with nothing but zeros behind them. After a clean stop there are zeros.
+fn reopen(path: PathBuf, base: i64, size: usize, end: i64) -> Result<Tail, OpenError> {
     let position = (end - base) as usize;
-    if abnormal {
-        clear_from(&path, position as u64, size as u64).map_err(OpenError::io("cut", &path))?;
-    }
-    let (segment, writer) =
-        Segment::open(path.clone(), base, size, position).map_err(OpenError::io("map", &path))?;
+    clear_from(&path, position as u64, size as u64).map_err(OpenError::io("cut", &path))?;
+    let (segment, writer) = Segment::open(path.clone(), base, size, position).map_err(OpenError::io("map", &path))?;
     segment.reserve_all().map_err(OpenError::io("reserve the space of", &path))?;
     Ok((segment, writer, position))
 }
 
 fn create(dir: &Path, base: i64, size: usize) -> Result<Tail, OpenError> {
-    let (segment, writer) =
-        Segment::create(dir, base, size).map_err(OpenError::io("create a log segment in", dir))?;
+    let (segment, writer) = Segment::create(dir, base, size).map_err(OpenError::io("create a log segment in", dir))?;
     Ok((segment, writer, 0))
 }
 
@@ -141,6 +155,7 @@ fn report_cut(segments: &[Arc<Segment>], end: i64, size: usize, why: Option<Reco
 
 struct Walk<V> {
     options: RecoverOptions,
+    pass: Pass,
     /// End of the last valid record, or the start of the segment entered after a blank one.
     end: i64,
     last_timestamp: i64,
@@ -149,7 +164,17 @@ struct Walk<V> {
     visit: V,
 }
 
-impl<V: FnMut(&RecordView<'_>, i64) -> Result<(), OpenError>> Walk<V> {
+/// How the walk of a segment ended.
+enum Ended {
+    /// The next one follows.
+    Full,
+    /// Here is the end of the log.
+    Here,
+    /// The visitor wants the whole log.
+    Again,
+}
+
+impl<V: FnMut(&RecordView<'_>, i64, Pass) -> Result<bool, OpenError>> Walk<V> {
     /// The newest segment from which everything that may be missing is seen.
     fn start(&self, segments: &[Arc<Segment>]) -> usize {
         let size = self.options.segment_size;
@@ -166,26 +191,27 @@ impl<V: FnMut(&RecordView<'_>, i64) -> Result<(), OpenError>> Walk<V> {
         segments.iter().rposition(|segment| candidate(segment).is_some()).unwrap_or(0)
     }
 
-    fn run(&mut self, segments: &[Arc<Segment>]) -> Result<(), OpenError> {
+    /// Walks the segments; false when the visitor wants to see all of them.
+    fn run(&mut self, segments: &[Arc<Segment>]) -> Result<bool, OpenError> {
         for segment in segments {
             self.end = segment.base;
-            if !self.segment(segment)? {
-                break;
+            match self.segment(segment)? {
+                Ended::Full => {}
+                Ended::Here => break,
+                Ended::Again => return Ok(false),
             }
         }
-        Ok(())
+        Ok(true)
     }
 
-    /// Walks one segment; true when it is full and the next one follows.
-    fn segment(&mut self, segment: &Segment) -> Result<bool, OpenError> {
+    fn segment(&mut self, segment: &Segment) -> Result<Ended, OpenError> {
         let size = self.options.segment_size;
         let mut at = 0;
         while let Some(bytes) = segment.bytes(at, size).filter(|bytes| !bytes.is_empty()) {
             match record::parse(bytes, self.options.check_crc) {
                 Ok(view) => {
-                    let physical = segment.base + at as i64;
-                    if self.options.abnormal || physical >= self.options.queues_end {
-                        (self.visit)(&view, physical)?;
+                    if !(self.visit)(&view, segment.base + at as i64, self.pass)? {
+                        return Ok(Ended::Again);
                     }
                     self.last_timestamp = self.last_timestamp.max(view.store_timestamp());
                     at += view.len();
@@ -193,14 +219,14 @@ impl<V: FnMut(&RecordView<'_>, i64) -> Result<(), OpenError>> Walk<V> {
                 }
                 Err(RecordError::Blank { .. }) => {
                     self.end = segment.end();
-                    return Ok(true);
+                    return Ok(Ended::Full);
                 }
                 Err(error) => {
                     self.why = Some(error);
-                    return Ok(false);
+                    return Ok(Ended::Here);
                 }
             }
         }
-        Ok(true)
+        Ok(Ended::Full)
     }
 }

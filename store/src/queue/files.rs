@@ -1,7 +1,9 @@
 //! Files of a consume queue: full length from the start, sparse, mapped when first needed and closed at once: a map needs
 //! no descriptor.
 use crate::index::platform::reserve;
-use crate::platform::{Map, MapWriter};
+use crate::options::UNIT_BYTES;
+use crate::platform::{read_at, zero_range, Map, MapWriter};
+use crate::types::Unit;
 use parking_lot::Mutex;
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -26,6 +28,17 @@ impl QueueFile {
     /// A file that is mapped already.
     pub fn mapped(base: u64, path: PathBuf, map: Arc<Map>) -> Self {
         Self { base, path, map: Mutex::new(Some(map)) }
+    }
+
+    /// The unit at `at` bytes, without mapping the file for it. May wait for the disk.
+    pub fn unit(&self, at: usize) -> io::Result<Unit> {
+        if let Some(map) = self.map.lock().as_ref() {
+            let bytes = map.get(at, at + UNIT_BYTES);
+            return bytes.map(super::decode_unit).ok_or_else(|| io::ErrorKind::UnexpectedEof.into());
+        }
+        let mut bytes = [0; UNIT_BYTES];
+        read_at(&File::open(&self.path)?, &mut bytes, at as u64)?;
+        Ok(super::decode_unit(&bytes))
     }
 
     /// Its map. May wait for the disk the first time.
@@ -56,11 +69,9 @@ pub(crate) fn reserve_range(path: &Path, from: usize, to: usize) -> io::Result<(
     reserve(&open(path)?, from as u64, (to - from) as u64)
 }
 
-/// Makes everything from `valid` on zero, without giving the file another length. Not while it is mapped.
+/// Makes everything from `valid` on zero, without giving the file another length.
 pub(crate) fn clear_from(path: &Path, valid: u64, file_bytes: u64) -> io::Result<()> {
-    let file = open(path)?;
-    file.set_len(valid)?;
-    file.set_len(file_bytes)
+    zero_range(&open(path)?, valid, file_bytes)
 }
 
 fn open(path: &Path) -> io::Result<File> {

@@ -71,8 +71,10 @@ impl QueueTable {
         }
     }
 
-    /// Takes over what is in the directory: a folder per topic, in it a folder per queue. Other things are left alone.
-    pub fn load(&self) -> Result<(), OpenError> {
+    /// Takes over what is in the directory: a folder per topic, in it a folder per queue. Other things are left alone. False
+    /// when a queue lacks a file in the middle, so that it has to be built again from the whole log.
+    pub fn load(&self) -> Result<bool, OpenError> {
+        let mut whole = true;
         for (topic, path) in folders(&self.dir)? {
             for (queue, dir) in folders(&path)? {
                 let Ok(id) = queue.parse::<i32>() else {
@@ -80,10 +82,10 @@ impl QueueTable {
                     continue;
                 };
                 let found = crate::log::segment::list(&dir).map_err(OpenError::io("list", &dir))?;
-                self.find_or_create(&topic, id).load(found)?;
+                whole &= self.find_or_create(&topic, id).load(found)?;
             }
         }
-        Ok(())
+        Ok(whole)
     }
 
     /// Removes all queues and their files: there is no log they could point to.
@@ -119,7 +121,9 @@ impl QueueTable {
 
     /// Removes a topic's queues and their files. The log keeps its records.
     pub fn remove_topic(&self, topic: &str) -> io::Result<()> {
-        let Some(entry) = self.topics.write().remove(topic) else { return Ok(()) };
+        // The lock is kept, so that a topic of this name made again at once does not lose its new files.
+        let mut topics = self.topics.write();
+        let Some(entry) = topics.remove(topic) else { return Ok(()) };
         for queue in entry.queues.read().iter() {
             queue.remove()?;
         }
