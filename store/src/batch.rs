@@ -195,18 +195,22 @@ impl AppendBatch {
         Ok(())
     }
 
+    /// Forgets what an earlier append did with these records.
+    pub(crate) fn forget_results(&mut self) {
+        self.results.clear();
+    }
+
     /// Looks up the queue of every record; neighbours for the same queue share the look-up.
     pub(crate) fn find_queues(&mut self, queues: &QueueTable) {
-        let mut last: Option<(Range<usize>, i32, Arc<Queue>)> = None;
+        let mut last: Option<&Entry> = None;
         for entry in &mut self.entries {
             let topic = &self.bytes[entry.topic.clone()];
-            let known = last.take().filter(|(range, id, _)| *id == entry.queue_id && self.bytes[range.clone()] == *topic);
-            let queue = match known {
-                Some((_, _, queue)) => queue,
-                None => queues.find_or_create(std::str::from_utf8(topic).unwrap_or_default(), entry.queue_id),
+            let same = |last: &&Entry| last.queue_id == entry.queue_id && self.bytes[last.topic.clone()] == *topic;
+            entry.queue = match last.filter(same) {
+                Some(last) => last.queue.clone(),
+                None => Some(queues.find_or_create(std::str::from_utf8(topic).unwrap_or_default(), entry.queue_id)),
             };
-            entry.queue = Some(queue.clone());
-            last = Some((entry.topic.clone(), entry.queue_id, queue));
+            last = Some(entry);
         }
     }
 

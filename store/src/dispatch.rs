@@ -3,15 +3,18 @@
 //! There is no dispatch thread. Whoever appended (or, with synchronous flush, flushed) drains what is pending; when
 //! another thread is at it, that one drains for both. Lock: `state`, taken without any other; the append lock is taken
 //! under it for a moment to fetch what is pending.
-use crate::checkpoint::Checkpoint;
 use crate::error::NotWritable;
 use crate::index::IndexService;
 use crate::log::{Descriptor, Log, Pending};
 use crate::queue::QueueTable;
 use crate::types::{Arrival, ArrivalListener, Unit};
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 use std::sync::atomic::{fence, AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::Arc;
+
+/// Records that may wait for dispatch before an appender waits as well, and takes its turn: so the memory of what waits is
+/// bounded, and no thread works for the others for ever.
+const BACKLOG_MAX: u64 = 4096;
 
 #[derive(Default)]
 struct State {
@@ -22,6 +25,10 @@ struct State {
     keys_done: usize,
     /// Fetched when `pending` is empty; swapped to keep both allocations.
     fetched: Pending,
+    /// Memory for what the listener is told; empty between calls.
+    arrivals: Vec<Arrival<'static>>,
+    /// The store ended like a killed process: nothing is written any more.
+    stopped: bool,
 }
 
 /// Moves records from the log to where they are read from.
@@ -29,14 +36,15 @@ pub(crate) struct Dispatch {
     log: Arc<Log>,
     queues: Arc<QueueTable>,
     index: Option<Arc<IndexService>>,
-    checkpoint: Arc<Checkpoint>,
     listener: Arc<dyn ArrivalListener>,
     state: Mutex<State>,
     /// Descriptors done since the start. Stored under `state`.
     handled: AtomicU64,
     /// End of the last dispatched record. Stored under `state`.
     end: AtomicI64,
-    /// Records above this offset are not to be seen yet (synchronous flush).
+    /// Store time of the last dispatched record. Stored under `state`.
+    last_timestamp: AtomicI64,
+    /// Records above the flushed position are not to be seen yet (synchronous flush).
     follows_flush: bool,
     failing: AtomicBool,
     /// Why a consume queue cannot be written. Set under `state`.
@@ -49,20 +57,20 @@ impl Dispatch {
         log: Arc<Log>,
         queues: Arc<QueueTable>,
         index: Option<Arc<IndexService>>,
-        checkpoint: Arc<Checkpoint>,
         listener: Arc<dyn ArrivalListener>,
         follows_flush: bool,
     ) -> Self {
         let end = AtomicI64::new(log.written());
+        let last_timestamp = AtomicI64::new(log.last_timestamp());
         Self {
             log,
             queues,
             index,
-            checkpoint,
             listener,
             state: Mutex::default(),
             handled: AtomicU64::new(0),
             end,
+            last_timestamp,
             follows_flush,
             failing: AtomicBool::new(false),
             failure: Mutex::new(None),
@@ -74,9 +82,20 @@ impl Dispatch {
         self.end.load(Ordering::Acquire)
     }
 
+    /// Records stored up to this time have their units. Once these are flushed, a checkpoint may say so.
+    pub fn last_timestamp(&self) -> i64 {
+        self.last_timestamp.load(Ordering::Acquire)
+    }
+
     /// True when everything that was appended is dispatched.
     pub fn is_idle(&self) -> bool {
-        self.handled.load(Ordering::Acquire) == self.log.pushed()
+        self.backlog() == 0
+    }
+
+    fn backlog(&self) -> u64 {
+        // What is handled was pushed before: read in this order the difference is never negative.
+        let handled = self.handled.load(Ordering::Acquire);
+        self.log.pushed().saturating_sub(handled)
     }
 
     /// Why consume queues cannot be written.
@@ -88,52 +107,63 @@ impl Dispatch {
         }
     }
 
-    /// Dispatches all that is there and may be seen, unless another thread is doing it and will see it.
+    /// Dispatches all that is there, unless another thread is doing it and will see it. Not with synchronous flush.
     pub fn drain(&self) {
         loop {
             // Pairs with the fence below: either we get the lock, or its holder sees what we appended.
             fence(Ordering::SeqCst);
-            let Some(mut state) = self.state.try_lock() else { return };
-            let progressed = self.drain_locked(&mut state);
-            drop(state);
+            let mut state = match self.state.try_lock() {
+                Some(state) => state,
+                None if self.backlog() > BACKLOG_MAX => self.state.lock(),
+                None => return,
+            };
+            self.round(&mut state);
+            // An appender that waits takes over.
+            MutexGuard::unlock_fair(state);
             fence(Ordering::SeqCst);
-            // Somebody may have failed to get the lock after we looked for the last time. With synchronous flush only the
-            // flusher comes here, and it comes again with the next flush.
-            if self.is_idle() || self.failing.load(Ordering::Acquire) || (self.follows_flush && !progressed) {
+            // Somebody may have failed to get the lock after we looked for the last time.
+            if self.is_idle() || self.failing.load(Ordering::Acquire) {
                 return;
             }
         }
     }
 
-    /// Like [`drain`](Self::drain), but waits for a thread that is at it.
+    /// Dispatches all that may be seen; waits for a thread that is at it.
     pub fn drain_all(&self) {
         let mut state = self.state.lock();
-        while self.drain_locked(&mut state) {}
+        while self.round(&mut state) {}
     }
 
-    fn drain_locked(&self, state: &mut State) -> bool {
-        let mut progressed = false;
-        loop {
-            if state.done == state.pending.descriptors.len() {
-                state.pending.descriptors.clear();
-                state.pending.keys.clear();
-                (state.done, state.keys_done) = (0, 0);
-                self.log.take_pending(&mut state.fetched);
-                std::mem::swap(&mut state.pending, &mut state.fetched);
-            }
-            let limit = if self.follows_flush { self.log.flushed() } else { i64::MAX };
-            let from = state.done;
-            let ready = state.pending.descriptors[from..].iter().take_while(|d| d.end() <= limit).count();
-            if ready == 0 {
-                return progressed;
-            }
-            let done = self.put(&state.pending.descriptors[from..from + ready]);
-            self.finish(state, from, from + done);
-            progressed |= done > 0;
-            if done < ready {
+    /// Nothing is written from now on.
+    pub fn stop(&self) {
+        self.state.lock().stopped = true;
+    }
+
+    /// Dispatches what is pending, and fetches it before when nothing is. True when there may be more.
+    fn round(&self, state: &mut State) -> bool {
+        if state.stopped {
+            return false;
+        }
+        if state.done == state.pending.descriptors.len() {
+            if self.is_idle() {
                 return false;
             }
+            state.pending.descriptors.clear();
+            state.pending.keys.clear();
+            (state.done, state.keys_done) = (0, 0);
+            self.log.take_pending(&mut state.fetched);
+            std::mem::swap(&mut state.pending, &mut state.fetched);
         }
+        let (from, descriptors) = (state.done, &state.pending.descriptors[state.done..]);
+        let ready = if self.follows_flush {
+            let limit = self.log.flushed();
+            descriptors.partition_point(|descriptor| descriptor.end() <= limit)
+        } else {
+            descriptors.len()
+        };
+        let done = self.put(&descriptors[..ready]);
+        self.finish(state, from, from + done);
+        done > 0 && done == ready
     }
 
     /// Writes the units of neighbouring records of one queue together; returns how many records are done.
@@ -141,54 +171,82 @@ impl Dispatch {
         let mut done = 0;
         for run in descriptors.chunk_by(|a, b| Arc::ptr_eq(&a.queue, &b.queue)) {
             let queue = &run[0].queue;
-            let units = run.iter().filter(|d| d.enters_queue).map(|d| {
-                (d.queue_offset, Unit { physical: d.physical, size: d.size, tags_code: d.tags_code })
-            });
+            let units = run
+                .iter()
+                .filter(|d| d.enters_queue)
+                .map(|d| (d.queue_offset, Unit { physical: d.physical, size: d.size, tags_code: d.tags_code }));
             let (count, result) = queue.put(units);
             if count > 0 {
                 self.queues.mark_dirty(queue);
             }
             if let Err(error) = result {
-                let queue = format!("{}/{}", queue.topic, queue.id);
-                tracing::error!(%queue, %error, "a consume queue cannot be written; appends are refused until it can");
-                *self.failure.lock() = Some(NotWritable::ConsumeQueue { queue, reason: error.to_string() });
-                self.failing.store(true, Ordering::Release);
+                self.fail(format!("{}/{}", queue.topic, queue.id), &error);
                 // The units before the error are repeated the next time, which does no harm.
                 return done;
             }
             done += run.len();
         }
-        if self.failing.swap(false, Ordering::AcqRel) {
+        if self.failing.load(Ordering::Relaxed) && done > 0 {
+            self.failing.store(false, Ordering::Release);
             tracing::warn!("consume queues can be written again");
         }
         done
+    }
+
+    fn fail(&self, queue: String, error: &std::io::Error) {
+        if !self.failing.load(Ordering::Relaxed) {
+            tracing::error!(%queue, %error, "a consume queue cannot be written; appends are refused until it can");
+        }
+        *self.failure.lock() = Some(NotWritable::ConsumeQueue { queue, reason: error.to_string() });
+        self.failing.store(true, Ordering::Release);
     }
 
     /// Tells index and listener about `from..to` of the pending records, which can be read now.
     fn finish(&self, state: &mut State, from: usize, to: usize) {
         let descriptors = &state.pending.descriptors[from..to];
         let Some(last) = descriptors.last() else { return };
-        self.checkpoint.raise_logics_timestamp(last.store_timestamp);
+        self.last_timestamp.store(last.store_timestamp, Ordering::Release);
         self.end.store(last.end(), Ordering::Release);
         let keys = descriptors.iter().map(|d| d.key_count as usize).sum::<usize>();
         if let Some(index) = self.index.as_ref().filter(|_| keys > 0) {
             index.offer(&state.pending.keys[state.keys_done..state.keys_done + keys]);
         }
-        let arrivals: Vec<Arrival<'_>> = descriptors
-            .iter()
-            .filter(|d| d.enters_queue)
-            .map(|d| Arrival {
-                topic: &d.queue.topic,
-                queue_id: d.queue.id,
-                queue_offset: d.queue_offset,
-                tags_code: d.tags_code,
-                store_timestamp: d.store_timestamp,
-            })
-            .collect();
-        self.listener.arrived(&arrivals);
-        let count = (to - from) as u64;
+        let mut arrivals = recycle(std::mem::take(&mut state.arrivals));
+        arrivals.extend(descriptors.iter().filter(|d| d.enters_queue).map(|d| Arrival {
+            topic: &d.queue.topic,
+            queue_id: d.queue.id,
+            queue_offset: d.queue_offset,
+            tags_code: d.tags_code,
+            store_timestamp: d.store_timestamp,
+        }));
+        if !arrivals.is_empty() {
+            self.listener.arrived(&arrivals);
+        }
+        state.arrivals = recycle(arrivals);
         state.keys_done += keys;
         state.done = to;
-        self.handled.fetch_add(count, Ordering::Release);
+        self.handled.fetch_add((to - from) as u64, Ordering::Release);
+    }
+}
+
+/// An empty vector for references of another lifetime, in the same memory: collecting a vector's own iterator reuses it.
+fn recycle<'b>(mut arrivals: Vec<Arrival<'_>>) -> Vec<Arrival<'b>> {
+    arrivals.clear();
+    arrivals.into_iter().filter_map(|_| None).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The memory for arrivals is kept, whatever lifetime it serves.
+    #[test]
+    fn recycled_memory_is_the_same() {
+        let mut before: Vec<Arrival<'_>> = Vec::with_capacity(100);
+        let topic = String::from("T");
+        before.push(Arrival { topic: &topic, queue_id: 0, queue_offset: 0, tags_code: 0, store_timestamp: 0 });
+        let address = before.as_ptr() as usize;
+        let after: Vec<Arrival<'static>> = recycle(before);
+        assert_eq!((after.len(), after.capacity(), after.as_ptr() as usize), (0, 100, address));
     }
 }

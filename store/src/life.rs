@@ -5,13 +5,14 @@
 use crate::checkpoint::Checkpoint;
 use crate::dispatch::Dispatch;
 use crate::error::{NotWritable, OpenError, ShutdownError};
-use crate::index::{entries_of, IndexService, IndexedRecord};
+use crate::index::IndexService;
 use crate::log::flush::Waiters;
-use crate::log::{recover, Log};
+use crate::log::Log;
 use crate::options::{FlushMode, StoreOptions};
 use crate::queue::QueueTable;
+use crate::recover::recover_all;
 use crate::retention::{RetentionService, RetentionTarget, SegmentAge};
-use crate::types::{ArrivalListener, Unit};
+use crate::types::ArrivalListener;
 use parking_lot::{Condvar, Mutex};
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
@@ -71,7 +72,8 @@ impl Inner {
         }
         for (full, what) in self.disk_full.iter().zip(["commit log", "consume queues"]) {
             if full.load(Ordering::Relaxed) {
-                let reason = format!("the disk of the {what} is over its watermark; free space or shorten fileReservedTime");
+                let reason =
+                    format!("the disk of the {what} is over its watermark; free space or shorten fileReservedTime");
                 return Err(NotWritable::DiskFull { reason });
             }
         }
@@ -94,7 +96,7 @@ impl Inner {
             Ok(flushed) => {
                 self.checkpoint.raise_physic_timestamp(newest);
                 if self.is_sync() {
-                    self.dispatch.drain();
+                    self.dispatch.drain_all();
                     self.log.growth.notify();
                 }
                 self.waiters.flushed_to(flushed);
@@ -111,9 +113,30 @@ impl Inner {
     pub fn flush_everything(&self) -> Result<(), NotWritable> {
         self.flush_log()?;
         self.dispatch.drain_all();
-        let failed = |file: &str, reason: String| NotWritable::FlushFailed { file: file.to_owned(), reason };
-        self.queues.flush(0).map_err(|e| failed("consume queues", e.to_string()))?;
-        self.checkpoint.flush().map_err(|e| failed("checkpoint", e.to_string()))
+        self.flush_queues(0)?;
+        let failed =
+            |reason: String| NotWritable::FlushFailed { file: self.checkpoint.path().display().to_string(), reason };
+        self.checkpoint.flush().map_err(|error| failed(error.to_string()))
+    }
+
+    /// Forces consume queues with so many dirty pages to the disk. As with the log, a flush that failed proves nothing
+    /// when it is tried again, and the checkpoint must not vouch for it.
+    fn flush_queues(&self, least_pages: usize) -> Result<(), NotWritable> {
+        if let Some(why) = self.waiters.failure() {
+            return Err(why.clone());
+        }
+        let newest = self.dispatch.last_timestamp();
+        match self.queues.flush(least_pages) {
+            Ok(()) if least_pages == 0 => self.checkpoint.raise_logics_timestamp(newest),
+            Ok(()) => {}
+            Err(error) => {
+                let file = self.queues.dir.display().to_string();
+                let why = NotWritable::FlushFailed { file, reason: error.to_string() };
+                self.waiters.fail(why.clone());
+                return Err(why);
+            }
+        }
+        Ok(())
     }
 
     fn run_flush(&self) {
@@ -149,13 +172,14 @@ impl Inner {
                 }
             }
             if self.dispatch.failure().is_some() {
-                self.dispatch.drain();
+                self.dispatch.drain_all();
             }
             let thorough = last.elapsed() >= self.options.queue_flush_thorough;
             let least = if thorough { 0 } else { self.options.queue_flush_least_pages as usize };
-            // Errors are logged where they happen; the queues stay dirty and are tried again.
-            let flushed = self.queues.flush(least).is_ok();
-            if thorough && flushed {
+            if self.flush_queues(least).is_err() {
+                return;
+            }
+            if thorough {
                 last = Instant::now();
                 if let Err(error) = self.checkpoint.flush() {
                     tracing::error!(%error, "the checkpoint was not written; the next start reads more of the log");
@@ -237,10 +261,10 @@ impl Life {
         let Some(lock) = self.lock.lock().take() else { return Ok(()) };
         let healthy = inner.writable();
         inner.closed.store(true, Ordering::Release);
+        // Appends that are under way end here or are in the log already.
+        inner.log.close();
         let flushed = inner.flush_everything();
         self.stop_threads();
-        // Appends that were under way when the store was closed are in the log by now.
-        let flushed = flushed.and_then(|()| inner.flush_everything());
         let indexed = inner.index.as_ref().map_or(Ok(true), |index| index.shutdown(INDEX_PATIENCE));
         inner.log.remove_unused();
         let reason = match (healthy, flushed, indexed) {
@@ -262,6 +286,8 @@ impl Life {
     /// An end like that of a killed process: nothing more is flushed, and the mark of an unclean stop stays. Once.
     pub fn abandon(&self, inner: &Inner) {
         let Some(lock) = self.lock.lock().take() else { return };
+        inner.log.close();
+        inner.dispatch.stop();
         self.stop_threads();
         // The index's thread must not go on writing into files that the next store opens.
         if let Some(Err(error)) = inner.index.as_ref().map(|index| index.shutdown(Duration::ZERO)) {
@@ -300,8 +326,7 @@ pub(crate) fn open(options: StoreOptions, listener: Arc<dyn ArrivalListener>) ->
     let log = Arc::new(recover_all(&options, &queues, index.as_deref(), &checkpoint, abnormal)?);
     let written = log.written();
     let follows_flush = matches!(options.flush, FlushMode::Sync { .. });
-    let dispatch =
-        Dispatch::new(log.clone(), queues.clone(), index.clone(), checkpoint.clone(), listener, follows_flush);
+    let dispatch = Dispatch::new(log.clone(), queues.clone(), index.clone(), listener, follows_flush);
     write_abort(&abort)?;
     if let Some(index) = &index {
         index.start(log.clone(), written).map_err(|e| damaged(index_dir)(e.to_string()))?;
@@ -365,71 +390,6 @@ fn write_abort(path: &std::path::Path) -> Result<(), OpenError> {
     write().map_err(OpenError::io("write", path))
 }
 
-/// Loads consume queues and log, and brings the queues to where the log is.
-fn recover_all(
-    options: &StoreOptions,
-    queues: &QueueTable,
-    index: Option<&IndexService>,
-    checkpoint: &Checkpoint,
-    abnormal: bool,
-) -> Result<Log, OpenError> {
-    let dir = options.commit_log_dir();
-    let found = recover::load(&dir, options.segment_size as usize)?;
-    queues.load()?;
-    if found.is_empty() {
-        // Without a log the queues point to nothing.
-        queues.clear()?;
-    }
-    let mut queues_end = 0;
-    for queue in queues.all() {
-        queues_end = queues_end.max(queue.recover()?);
-    }
-    let how = recover::RecoverOptions {
-        segment_size: options.segment_size as usize,
-        check_crc: options.check_crc_on_recover,
-        abnormal,
-        queues_end,
-        checkpoint_ms: checkpoint.min_timestamp(),
-    };
-    let mut keys = Vec::new();
-    let recovered = recover::recover(&dir, found, how, |view, physical| {
-        let facts = crate::batch::Facts::of(view.topic(), view.sys_flag(), view.properties());
-        if facts.enters_queue {
-            let unit = Unit {
-                physical,
-                size: view.len() as i32,
-                tags_code: facts.unit_code(view.store_timestamp(), &options.delay_levels),
-            };
-            let queue = queues.find_or_create(view.topic(), view.queue_id());
-            let (_, result) = queue.put(std::iter::once((view.queue_offset(), unit)));
-            result.map_err(OpenError::io("write the consume queue in", options.consume_queue_dir()))?;
-            queue.raise_next_offset(view.queue_offset() + 1);
-            queues.mark_dirty(&queue);
-        }
-        if let Some(index) = index.filter(|_| !abnormal) {
-            let (topic, properties, sys_flag) = (view.topic(), view.properties(), view.sys_flag());
-            let store_timestamp = view.store_timestamp();
-            keys.clear();
-            entries_of(&IndexedRecord { topic, properties, sys_flag, physical, store_timestamp }, &mut keys);
-            index.offer(&keys);
-        }
-        Ok(())
-    })?;
-    let (segment, _, position) = &recovered.tail;
-    let end = segment.base + *position as i64;
-    if queues_end > end {
-        for queue in queues.all() {
-            let dropped = queue.truncate(end)?;
-            if dropped > 0 {
-                tracing::error!(topic = %queue.topic, queue = queue.id, dropped, log_end = end, "consume queue units behind the end of the log are dropped");
-            }
-        }
-    }
-    let min = recovered.segments.front().map_or(0, |segment| segment.base);
-    queues.all().iter().for_each(|queue| queue.correct_min(min));
-    Ok(Log::new(dir, recovered.segments, recovered.tail, recovered.last_timestamp, options.segment_timeout))
-}
-
 fn start(inner: &Arc<Inner>, lock: File, abort: PathBuf) -> Result<Life, OpenError> {
     let life = Life {
         inner: inner.clone(),
@@ -441,7 +401,9 @@ fn start(inner: &Arc<Inner>, lock: File, abort: PathBuf) -> Result<Life, OpenErr
     let spawn = |name: &str, run: fn(&Inner)| {
         let inner = inner.clone();
         let thread = std::thread::Builder::new().name(name.to_owned()).spawn(move || run(&inner));
-        thread.map(|thread| life.threads.lock().push(thread)).map_err(OpenError::io("start the threads of", &inner_root(&life)))
+        thread
+            .map(|thread| life.threads.lock().push(thread))
+            .map_err(OpenError::io("start the threads of", &inner_root(&life)))
     };
     spawn("log-prepare", |inner| inner.log.run_prepare())?;
     spawn("log-flush", Inner::run_flush)?;

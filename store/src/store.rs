@@ -48,6 +48,7 @@ impl Store {
     /// which of them were stored nevertheless.
     pub fn append(&self, batch: &mut AppendBatch) -> Result<Appended, AppendError> {
         let inner = &self.inner;
+        batch.forget_results();
         inner.writable()?;
         batch.find_queues(&inner.queues);
         let outcome = inner.log.append(batch, &inner.options.delay_levels);

@@ -1,7 +1,7 @@
 //! Appending: offsets, patches, one copy, one publication per run of records, all under the append lock.
 use super::{now_ms, Descriptor, Log, Tail, BLANK_BYTES};
 use crate::batch::AppendBatch;
-use crate::error::AppendError;
+use crate::error::{AppendError, NotWritable};
 use crate::types::RecordResult;
 use ferromq_protocol::record::{MAGIC_BLANK, PHYSICAL_OFFSET_AT, QUEUE_OFFSET_AT};
 use std::sync::atomic::Ordering;
@@ -19,6 +19,7 @@ struct Progress {
 enum Stop {
     Done,
     NeedSegment,
+    Closed,
     Broken,
 }
 
@@ -43,6 +44,7 @@ impl Log {
                     let deadline = *deadline.get_or_insert_with(|| Instant::now() + self.segment_timeout);
                     self.prepare.wait_for_segment(deadline).map_err(|reason| AppendError::NoSegment { reason })?;
                 }
+                Stop::Closed => return Err(NotWritable::ShutDown.into()),
                 Stop::Broken => {
                     let reason = "the end of the log lies outside its segment; restart the broker".to_owned();
                     return Err(AppendError::NoSegment { reason });
@@ -67,6 +69,9 @@ impl Log {
 
     /// Puts as much of the batch into the log as there are segments for.
     fn fill(&self, tail: &mut Tail, batch: &mut AppendBatch, progress: &mut Progress, delay_levels: &[i64]) -> Stop {
+        if tail.closed {
+            return Stop::Closed;
+        }
         let clock = now_ms();
         self.held_since.store(clock, Ordering::Relaxed);
         tail.last_timestamp = tail.last_timestamp.max(clock);
@@ -106,9 +111,11 @@ impl Log {
     /// Makes what was copied visible.
     pub(super) fn publish(&self, tail: &Tail, before: i64) {
         let end = tail.end();
-        self.last_timestamp.store(tail.last_timestamp, Ordering::Release);
-        self.bytes_appended.fetch_add((end - before).max(0) as u64, Ordering::Relaxed);
+        let bytes = self.bytes_appended.load(Ordering::Relaxed) + (end - before).max(0) as u64;
+        self.bytes_appended.store(bytes, Ordering::Relaxed);
         self.written.store(end, Ordering::Release);
+        // After the position: what is flushed up to there has this time, or an earlier one.
+        self.last_timestamp.store(tail.last_timestamp, Ordering::Release);
     }
 
     /// Ends the segment with a blank record and goes on with the next one, which must be there (store.md 2.5).

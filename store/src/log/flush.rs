@@ -162,7 +162,8 @@ impl Waiters {
             }
         }
         state.wake = false;
-        self.kicked.store(false, Ordering::Release);
+        // Reads what was stored before the last kick: who was told that we are awake has appended before we look.
+        self.kicked.swap(false, Ordering::AcqRel);
         !state.stop
     }
 

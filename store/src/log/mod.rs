@@ -73,6 +73,8 @@ pub(crate) struct Tail {
     /// Store times never go back.
     pub last_timestamp: i64,
     pub pending: Pending,
+    /// Set once: nothing is appended any more, for the directory may soon be another store's.
+    pub closed: bool,
 }
 
 impl Tail {
@@ -124,7 +126,7 @@ impl Log {
         let (segment, writer, position) = tail;
         let segment_size = segment.size();
         let end = segment.base + position as i64;
-        let tail = Tail { segment, writer, position, next: None, last_timestamp, pending: Pending::default() };
+        let tail = Tail { segment, writer, position, next: None, last_timestamp, pending: Pending::default(), closed: false };
         Log {
             dir,
             segment_size,
@@ -223,6 +225,11 @@ impl Log {
     pub fn take_pending(&self, into: &mut Pending) {
         let mut tail = self.tail.lock();
         std::mem::swap(&mut tail.pending, into);
+    }
+
+    /// Refuses appends from now on; those that had the append lock are in the log.
+    pub fn close(&self) {
+        self.tail.lock().closed = true;
     }
 
     /// Removes a prepared segment that was never used. For a clean stop.

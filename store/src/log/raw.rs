@@ -2,7 +2,7 @@
 //! two calls; each is left for dispatch when it is complete.
 use super::{Descriptor, Log};
 use crate::batch::Facts;
-use crate::error::AppendError;
+use crate::error::{AppendError, NotWritable};
 use crate::index::{entries_of, IndexEntry, IndexedRecord};
 use crate::queue::QueueTable;
 use ferromq_protocol::record::{self, RecordError, RecordView};
@@ -51,6 +51,9 @@ impl Log {
     /// Copies what fits into the current segment.
     fn copy_raw(&self, at: i64, bytes: &[u8]) -> Result<usize, AppendError> {
         let mut tail = self.tail.lock();
+        if tail.closed {
+            return Err(NotWritable::ShutDown.into());
+        }
         if tail.end() != at {
             return Err(AppendError::RawOffset { offset: at, end: tail.end() });
         }
@@ -75,7 +78,9 @@ impl Log {
         let (mut descriptors, mut keys) = (Vec::new(), Vec::new());
         while let Some(segment) = self.segment_at(at).filter(|_| at < end) {
             let stop = end.min(segment.end());
-            let Some(bytes) = segment.bytes((at - segment.base) as usize, (stop - segment.base) as usize) else { break };
+            let Some(bytes) = segment.bytes((at - segment.base) as usize, (stop - segment.base) as usize) else {
+                break;
+            };
             match record::parse(bytes, false) {
                 Ok(view) => {
                     descriptors.push(describe(&view, at, queues, delay_levels, &mut keys));
