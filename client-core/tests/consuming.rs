@@ -344,6 +344,37 @@ async fn orderly_members_join_and_leave() {
     cluster.shutdown().await;
 }
 
+/// A concurrent member that joins gets its share within seconds, and one that goes leaves nothing behind unconsumed.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn concurrent_members_join_and_leave() {
+    let cluster = Cluster::start().await.unwrap();
+    cluster.create_topic("T", 4).await.unwrap();
+    let producer = producer(&cluster).await;
+    let seen = Seen::default();
+    let start = || {
+        let noted = seen.clone();
+        consumer(&cluster, "G").subscribe("T", "*").concurrent(move |messages, _| {
+            messages.iter().for_each(|message| noted.note(message));
+            ConsumeConcurrentlyStatus::Success
+        })
+    };
+    let of_topic = |member: &PushConsumer| member.assigned_queues().iter().filter(|q| q.topic == "T").count();
+    let first = start().start().await.unwrap();
+    send(&producer, "T", 0..100).await;
+    until("all queues at the first", || of_topic(&first) == 4).await;
+    let joined = Instant::now();
+    let second = start().start().await.unwrap();
+    until("half of the queues each", || of_topic(&first) == 2 && of_topic(&second) == 2).await;
+    assert!(joined.elapsed() < Duration::from_secs(5), "sharing took {:?}", joined.elapsed());
+    send(&producer, "T", 100..200).await;
+    second.shutdown().await;
+    send(&producer, "T", 200..300).await;
+    until("everything", || seen.distinct() == 300).await;
+    first.shutdown().await;
+    assert_eq!(committed(&first, "T", "G", &cluster).await, 300);
+    cluster.shutdown().await;
+}
+
 /// A failing message of an orderly queue is tried again before anything behind it, also when the listener panics; with its
 /// attempts used up it becomes a dead letter and the queue goes on.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -397,7 +428,7 @@ async fn broker_restart() {
         .unwrap();
     send(&producer, "T", 0..100).await;
     until("a part", || seen.distinct() > 20).await;
-    cluster.stop_broker(0).await;
+    cluster.kill_broker(0);
     cluster.start_broker(0).await.unwrap();
     let deadline = Instant::now() + PATIENCE;
     for i in 100..200 {

@@ -1,5 +1,6 @@
 //! Consumers against a scripted broker: what real brokers do seldom. Offsets out of range, refused send-backs, locks of
 //! others, old brokers, and the requests a broker sends to its clients.
+#![expect(clippy::unwrap_used, reason = "a failed set-up is a failed test")]
 mod support;
 
 use bytes::Bytes;
