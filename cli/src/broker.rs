@@ -64,8 +64,9 @@ pub fn apply(config: &mut BrokerConfig, file: Option<&Path>, settings: &[String]
         config.broker_config_path = file.display().to_string();
     }
     for setting in settings {
-        let (name, value) =
-            setting.split_once('=').ok_or_else(|| Failure::usage(format!("--property {setting}: expected is NAME=VALUE")))?;
+        let (name, value) = setting
+            .split_once('=')
+            .ok_or_else(|| Failure::usage(format!("--property {setting}: expected is NAME=VALUE")))?;
         config.set(name.trim(), value.trim()).map_err(Failure::usage)?;
     }
     Ok(())
@@ -74,7 +75,8 @@ pub fn apply(config: &mut BrokerConfig, file: Option<&Path>, settings: &[String]
 /// Every entry of the list is `host:port`.
 pub fn check_namesrv(list: &str) -> Result<(), Failure> {
     for address in list.split(';').filter(|a| !a.trim().is_empty()) {
-        let port = address.trim().rsplit_once(':').filter(|(host, _)| !host.is_empty()).map(|(_, port)| port.parse::<u16>());
+        let port =
+            address.trim().rsplit_once(':').filter(|(host, _)| !host.is_empty()).map(|(_, port)| port.parse::<u16>());
         if !matches!(port, Some(Ok(1..))) {
             return Err(Failure::namesrv_address(address));
         }

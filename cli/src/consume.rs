@@ -55,7 +55,8 @@ pub fn run(args: Args) -> Result<(), Failure> {
     let format = if args.json { None } else { Some(Format::parse(&args.format).map_err(Failure::usage)?) };
     block_on(async {
         let consumer = start(&args).await?;
-        let mut printer = Printer { format, out: BufWriter::new(std::io::stdout()), progress: Progress::new("received") };
+        let mut printer =
+            Printer { format, out: BufWriter::new(std::io::stdout()), progress: Progress::new("received") };
         let outcome = tokio::select! {
             outcome = read(&args, &consumer, &mut printer) => outcome,
             _ = life::until_told(false) => Ok(()),

@@ -23,7 +23,8 @@ impl Failure {
 
     /// A malformed list of name servers.
     pub fn namesrv_address(address: &str) -> Failure {
-        let text = format!("the name server address {address:?} is illegal; expected is host:port, several separated by ;");
+        let text =
+            format!("the name server address {address:?} is illegal; expected is host:port, several separated by ;");
         Failure { text, code: 253 }
     }
 

@@ -101,10 +101,7 @@ mod tests {
     #[test]
     fn parses() {
         let format = Format::parse("%t\\t%%x\\n").unwrap();
-        assert_eq!(
-            format.0,
-            [Part::Bytes(vec![]), Part::Field('t'), Part::Bytes(b"\t%x\n".to_vec())]
-        );
+        assert_eq!(format.0, [Part::Bytes(vec![]), Part::Field('t'), Part::Bytes(b"\t%x\n".to_vec())]);
         assert_eq!(Format::parse("%z"), Err("there is no field %z".into()));
         assert_eq!(Format::parse("%"), Err("there is no field % ".into()));
     }

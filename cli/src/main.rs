@@ -70,7 +70,8 @@ fn main() -> ExitCode {
 /// The command line, with the subcommand that the program's name stands for put in front.
 fn arguments() -> Vec<String> {
     let mut args: Vec<String> = std::env::args().collect();
-    let name = args.first().map(std::path::Path::new).and_then(|p| p.file_stem()).map(|n| n.to_string_lossy().into_owned());
+    let name =
+        args.first().map(std::path::Path::new).and_then(|p| p.file_stem()).map(|n| n.to_string_lossy().into_owned());
     match name.as_deref() {
         Some("mqnamesrv") => args.insert(1, "namesrv".into()),
         Some("mqbroker") => args.insert(1, "broker".into()),

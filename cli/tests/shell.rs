@@ -115,3 +115,20 @@ fn mistakes() {
     let text = failure(run(ferromq().args(["produce", "-t", "x", "-n", "nonsense"]), "a\n"), 253);
     assert!(text.contains("nonsense"), "{text}");
 }
+
+/// The shell commands of README.md do what it says, as they stand there.
+#[test]
+fn the_readme_works() {
+    let server = Server::ephemeral();
+    let readme = include_str!("../../README.md");
+    let commands =
+        readme.split("```sh\n").find(|block| block.starts_with("seq ")).and_then(|b| b.split_once("```")).unwrap().0;
+    let folder = std::path::Path::new(env!("CARGO_BIN_EXE_ferromq")).parent().unwrap();
+    let path = format!("{}:{}", folder.display(), std::env::var("PATH").unwrap_or_default());
+    let mut shell = std::process::Command::new("sh");
+    shell.args(["-e", "-c", commands]).env("PATH", path).env("NAMESRV_ADDR", &server.namesrv);
+    let out = stdout(run(&mut shell, ""));
+    let (numbers, audit): (Vec<&str>, Vec<&str>) = out.lines().partition(|l| l.parse::<u32>().is_ok());
+    assert_eq!((numbers.len(), audit.len()), (1000, 10), "{out}");
+    assert!(audit.iter().all(|l| l.starts_with("numbers ") && l.contains(" shell ")), "{audit:?}");
+}

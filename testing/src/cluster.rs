@@ -104,7 +104,10 @@ impl ClusterBuilder {
             let settings = SETTINGS.iter().copied().chain(fixed);
             let chosen = self.properties.iter().map(|(n, v)| (n.as_str(), v.as_str()));
             for (property, value) in settings.chain(chosen) {
-                let wrong = |e: ferromq_broker::config::ConfigError| ClusterError::Start { what: name.clone(), text: e.to_string() };
+                let wrong = |e: ferromq_broker::config::ConfigError| ClusterError::Start {
+                    what: name.clone(),
+                    text: e.to_string(),
+                };
                 config.set(property, value).map_err(wrong)?;
             }
             cluster.brokers.push(Member { config, running: None });
@@ -277,7 +280,9 @@ async fn start_name_server(folder: &Path, port: u16) -> Result<NameServer, Clust
         kv_config_path: folder.join("kvConfig.json").display().to_string(),
         ..NameServerConfig::ephemeral()
     };
-    NameServer::start(config).await.map_err(|e| ClusterError::Start { what: "the name server".into(), text: e.to_string() })
+    NameServer::start(config)
+        .await
+        .map_err(|e| ClusterError::Start { what: "the name server".into(), text: e.to_string() })
 }
 
 /// This client has no callbacks to serve.

@@ -45,8 +45,20 @@ pub struct Suite {
 /// All suites in the order in which they run: what fails fastest comes first.
 pub const SUITES: &[Suite] = &[
     Suite { name: "tidy", what: "rules of STYLE.md that a program can check", needs: &[], long: false, run: run_tidy },
-    Suite { name: "clippy", what: "the compiler's and clippy's lints are errors", needs: &[], long: false, run: run_clippy },
-    Suite { name: "rust", what: "unit, golden and behaviour tests of every crate", needs: &[], long: false, run: run_rust },
+    Suite {
+        name: "clippy",
+        what: "the compiler's and clippy's lints are errors",
+        needs: &[],
+        long: false,
+        run: run_clippy,
+    },
+    Suite {
+        name: "rust",
+        what: "unit, golden and behaviour tests of every crate",
+        needs: &[],
+        long: false,
+        run: run_rust,
+    },
     Suite { name: "gen", what: "generated files are up to date", needs: &[], long: false, run: run_gen },
     Suite {
         name: "probe",
@@ -63,7 +75,13 @@ pub const SUITES: &[Suite] = &[
         run: run_interop,
     },
     Suite { name: "demo", what: "the demo agrees with its data", needs: &[], long: false, run: run_demo },
-    Suite { name: "fuzz", what: "every decoder fuzzed for a while", needs: &[NIGHTLY, CARGO_FUZZ], long: true, run: run_fuzz },
+    Suite {
+        name: "fuzz",
+        what: "every decoder fuzzed for a while",
+        needs: &[NIGHTLY, CARGO_FUZZ],
+        long: true,
+        run: run_fuzz,
+    },
 ];
 
 fn run_tidy() -> Result<Counts, String> {
@@ -113,19 +131,28 @@ fn run_demo() -> Result<Counts, String> {
     Ok(Counts::one(demo::main(&["--pace".into(), "4".into()]).map_err(|e| println!("{e}")).is_ok()))
 }
 
+/// Seconds that each decoder is fuzzed.
+const FUZZ_SECONDS: u32 = 60;
+
 fn run_fuzz() -> Result<Counts, String> {
     let fuzz = root().join("protocol").join("fuzz");
     let targets = std::fs::read_dir(fuzz.join("fuzz_targets")).map_err(|e| format!("no fuzz targets: {e}"))?;
+    let found = std::env::temp_dir().join(format!("ferromq-fuzz-{}", std::process::id()));
     let mut counts = Counts::default();
     for target in targets.flatten() {
         let name = target.path().file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        // New inputs go to a folder of this run; the committed corpus is only read.
+        let fresh = found.join(&name);
+        std::fs::create_dir_all(&fresh).map_err(|e| format!("cannot create {}: {e}", fresh.display()))?;
         let mut command = Command::new("cargo");
-        command.current_dir(&fuzz).args(["+nightly", "fuzz", "run", "--fuzz-dir", ".", &name, "--"]);
-        command.args(["-max_total_time=120", "-rss_limit_mb=2048", "-print_final_stats=0", "-verbosity=0"]);
+        command.current_dir(&fuzz).args(["+nightly", "fuzz", "run", "--fuzz-dir", ".", &name]);
+        command.arg(&fresh).arg(fuzz.join("corpus").join(&name)).arg("--");
+        command.arg(format!("-max_total_time={FUZZ_SECONDS}")).args(["-rss_limit_mb=2048", "-verbosity=0"]);
         let (ok, _) = run_teed(&mut command)?;
         println!("fuzz {name}: {}", if ok { "ok" } else { "FAILED" });
         counts.add(&Counts::one(ok));
     }
+    let _ = std::fs::remove_dir_all(found);
     Ok(counts)
 }
 

@@ -45,7 +45,10 @@ fn run_suite(suite: &Suite) -> Counts {
     let missing: Vec<_> = suite.needs.iter().filter(|t| !t.is_here()).collect();
     if !missing.is_empty() {
         let reason: Vec<_> = missing.iter().map(|t| format!("{} ({})", t.name, t.install)).collect();
-        return Counts { skipped: vec![format!("{}: needs {}", suite.name, reason.join(" and "))], ..Counts::default() };
+        return Counts {
+            skipped: vec![format!("{}: needs {}", suite.name, reason.join(" and "))],
+            ..Counts::default()
+        };
     }
     (suite.run)().unwrap_or_else(|message| {
         println!("{message}");
@@ -58,7 +61,11 @@ fn print_summary(report: &[(&Suite, Counts, u64)]) {
     for (suite, counts, seconds) in report {
         println!(
             "{:12} {:>7} {:>7} {:>8}  {:>5}s",
-            suite.name, counts.passed, counts.failed, counts.skipped.len(), seconds
+            suite.name,
+            counts.passed,
+            counts.failed,
+            counts.skipped.len(),
+            seconds
         );
     }
     for reason in report.iter().flat_map(|(_, counts, _)| &counts.skipped) {
@@ -78,7 +85,12 @@ fn write_verification(report: &[(&Suite, Counts, u64)], total: &Counts) -> Resul
         let _ = writeln!(
             text,
             "| {} | {} | {} | {} | {} | {} |",
-            suite.name, suite.what, counts.passed, counts.failed, counts.skipped.len(), seconds
+            suite.name,
+            suite.what,
+            counts.passed,
+            counts.failed,
+            counts.skipped.len(),
+            seconds
         );
     }
     let _ = writeln!(text, "\n{} passed, {} failed, {} skipped", total.passed, total.failed, total.skipped.len());

@@ -17,10 +17,14 @@ pub const JDK: Tool =
 /// Maven, which fetches the official jars by package name.
 pub const MAVEN: Tool = Tool { name: "Maven", probe: ("mvn", &["-v"]), install: "apt-get install -y maven" };
 /// Python, for the differential probe.
-pub const PYTHON: Tool = Tool { name: "Python 3", probe: ("python3", &["--version"]), install: "apt-get install -y python3" };
+pub const PYTHON: Tool =
+    Tool { name: "Python 3", probe: ("python3", &["--version"]), install: "apt-get install -y python3" };
 /// The nightly toolchain, for fuzzing.
-pub const NIGHTLY: Tool =
-    Tool { name: "nightly Rust", probe: ("rustc", &["+nightly", "--version"]), install: "rustup toolchain install nightly" };
+pub const NIGHTLY: Tool = Tool {
+    name: "nightly Rust",
+    probe: ("rustc", &["+nightly", "--version"]),
+    install: "rustup toolchain install nightly",
+};
 /// cargo-fuzz.
 pub const CARGO_FUZZ: Tool =
     Tool { name: "cargo-fuzz", probe: ("cargo", &["fuzz", "--version"]), install: "cargo install cargo-fuzz" };

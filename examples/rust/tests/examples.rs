@@ -29,3 +29,17 @@ async fn every_example_runs() {
     assert!(pulled.ends_with("7 messages received\n"), "{pulled}");
     cluster.shutdown().await;
 }
+
+/// The Rust code of README.md is the code of the example `readme`, which the compiler has seen.
+#[test]
+fn the_readme_compiles() {
+    let readme = include_str!("../../../README.md");
+    let shown =
+        readme.split_once("```rust\n").and_then(|(_, rest)| rest.split_once("```")).map(|(code, _)| code).unwrap();
+    let source = include_str!("../src/bin/readme.rs");
+    let imports: String = source.lines().filter(|l| l.starts_with("use ")).map(|l| format!("{l}\n")).collect();
+    let body =
+        source.split_once("// README begins here.\n").and_then(|(_, rest)| rest.split_once("    // README ends"));
+    let body: String = body.unwrap().0.lines().map(|l| format!("{}\n", l.strip_prefix("    ").unwrap_or(l))).collect();
+    assert_eq!(shown, format!("{imports}\n{body}"));
+}

@@ -11,7 +11,13 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     let producer = Producer::builder("example-producer").namesrv(&namesrv).start().await?;
     let sent = producer.send(Message::new(&topic, "one coffee").with_tag("new").with_key("order-1")).await?;
-    println!("{} is {} at offset {} of queue {}", sent.message_id, sent.status.name(), sent.queue_offset, sent.queue.queue_id);
+    println!(
+        "{} is {} at offset {} of queue {}",
+        sent.message_id,
+        sent.status.name(),
+        sent.queue_offset,
+        sent.queue.queue_id
+    );
     for step in ["created", "paid", "served"] {
         // One customer's steps stay in order: the same key always goes to the same queue.
         producer.send_sharded(Message::new(&topic, step).with_tag("step"), "customer-7").await?;

@@ -59,7 +59,10 @@ pub fn load(path: &Path) -> Result<Vec<Flight>, String> {
     let mut lines = text.lines();
     let names: Vec<&str> = lines.next().unwrap_or_default().split(',').collect();
     let mut seen: HashMap<String, u32> = HashMap::new();
-    lines.enumerate().map(|(i, line)| flight(&names, line, &mut seen).map_err(|e| format!("line {}: {e}", i + 2))).collect()
+    lines
+        .enumerate()
+        .map(|(i, line)| flight(&names, line, &mut seen).map_err(|e| format!("line {}: {e}", i + 2)))
+        .collect()
 }
 
 fn flight(names: &[&str], line: &str, seen: &mut HashMap<String, u32>) -> Result<Flight, String> {

@@ -37,7 +37,8 @@ impl Ledger {
             return;
         }
         let number = |name: &str| message.property(name).and_then(|v| v.parse::<u64>().ok());
-        let (Some(sequence), Some(distance), Some(key)) = (number("sequence"), number("distance"), message.keys()) else {
+        let (Some(sequence), Some(distance), Some(key)) = (number("sequence"), number("distance"), message.keys())
+        else {
             books.damaged += 1;
             return;
         };

@@ -6,8 +6,10 @@
 mod data;
 mod groups;
 mod ledger;
+mod progress;
 mod round;
 mod server;
+mod table;
 
 use clap::Parser;
 use std::path::{Path, PathBuf};
@@ -31,7 +33,12 @@ struct Args {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    match run(Args::parse()).await {
+    // An interrupted demo ends its broker and removes its data, too.
+    let outcome = tokio::select! {
+        outcome = run(Args::parse()) => outcome,
+        _ = tokio::signal::ctrl_c() => Err("interrupted".into()),
+    };
+    match outcome {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(message) => {
