@@ -2,7 +2,8 @@
 //!
 //! The driver shall cost as little as possible: it competes with the server for the machine's two cores.
 use bytes::{Bytes, BytesMut};
-use ferromq_protocol::{Codec, Command, ExtFields};
+use ferromq_protocol::headers::CreateTopic;
+use ferromq_protocol::{code, Codec, Command, ExtFields, Header};
 
 /// Width of every patched decimal number.
 pub const DIGITS: usize = 10;
@@ -87,7 +88,7 @@ pub fn send(codec: Codec, topic: &str, queue: i32, size: usize) -> Result<Templa
         ("m", "false"),
         ("n", "bench"),
     ];
-    request(codec, 310, &fields, Bytes::from(vec![b'x'; size]))
+    request(codec, code::request::SEND_MESSAGE_V2, &fields, Bytes::from(vec![b'x'; size]))
 }
 
 /// PULL_MESSAGE of 32 messages at a variable offset, with the subscription in the request.
@@ -105,21 +106,25 @@ pub fn pull(codec: Codec, topic: &str, queue: i32) -> Result<Template, String> {
         ("subVersion", "0"),
         ("expressionType", "TAG"),
     ];
-    request(codec, 11, &fields, Bytes::new())
+    request(codec, code::request::PULL_MESSAGE, &fields, Bytes::new())
 }
 
 /// UPDATE_AND_CREATE_TOPIC.
 pub fn create_topic(topic: &str, queues: u32) -> Result<Template, String> {
-    let queues = queues.to_string();
-    let fields = [
-        ("topic", topic),
-        ("defaultTopic", "TBW102"),
-        ("readQueueNums", &queues),
-        ("writeQueueNums", &queues),
-        ("perm", "6"),
-        ("topicFilterType", "SINGLE_TAG"),
-        ("topicSysFlag", "0"),
-        ("order", "false"),
-    ];
-    request(Codec::Json, 17, &fields, Bytes::new())
+    let queues = i32::try_from(queues).map_err(|_| format!("{queues} queues are too many"))?;
+    let header = CreateTopic {
+        topic,
+        default_topic: "TBW102",
+        read_queue_nums: queues,
+        write_queue_nums: queues,
+        perm: 6,
+        topic_filter_type: "SINGLE_TAG",
+        topic_sys_flag: Some(0),
+        order: false,
+        attributes: None,
+        force: None,
+    };
+    let mut command = Command::request(code::request::UPDATE_AND_CREATE_TOPIC, header.to_ext(), Bytes::new());
+    command.opaque = FIRST_OPAQUE;
+    Template::new(command)
 }

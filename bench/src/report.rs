@@ -78,7 +78,11 @@ impl Results {
                 };
                 println!(
                     "| {scenario} | {row} | {} | {} | {} | {} | {} |",
-                    spread(&Some(ours.clone())), spread(&apache), spread(&echo), ratio(&apache), ratio(&echo)
+                    spread(&Some(ours.clone())),
+                    spread(&apache),
+                    spread(&echo),
+                    ratio(&apache),
+                    ratio(&echo)
                 );
             }
         }
@@ -87,7 +91,11 @@ impl Results {
             let mut memory: Vec<f64> = starts.iter().map(|s| s.1 as f64 / 1024.0).collect();
             ready.sort_by(f64::total_cmp);
             memory.sort_by(f64::total_cmp);
-            println!("{target}: ready in {:.0} ms, {:.1} MiB anonymous memory after start", median(&ready), median(&memory));
+            println!(
+                "{target}: ready in {:.0} ms, {:.1} MiB anonymous memory after start",
+                median(&ready),
+                median(&memory)
+            );
         }
     }
 
@@ -96,11 +104,15 @@ impl Results {
         std::fs::create_dir_all(folder).map_err(|e| format!("cannot create {}: {e}", folder.display()))?;
         let seconds = std::time::UNIX_EPOCH.elapsed().map_or(0, |d| d.as_secs());
         let path = folder.join(format!("{seconds}.json"));
-        let runs: Vec<Value> = self.runs.iter().map(|((scenario, target), outcomes)| {
-            json!({"scenario": scenario, "target": target, "runs": outcomes.iter().map(|o| json!({
+        let runs: Vec<Value> = self
+            .runs
+            .iter()
+            .map(|((scenario, target), outcomes)| {
+                json!({"scenario": scenario, "target": target, "runs": outcomes.iter().map(|o| json!({
                 "per_second": o.per_second, "cpu_micros": o.cpu_micros,
                 "p50_micros": o.latency_p50_micros, "p99_micros": o.latency_p99_micros})).collect::<Vec<_>>()})
-        }).collect();
+            })
+            .collect();
         let all = json!({"runs": runs, "starts": self.starts});
         std::fs::write(&path, format!("{all:#}\n")).map_err(|e| format!("cannot write {}: {e}", path.display()))?;
         println!("raw results: {}", path.display());

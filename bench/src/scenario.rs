@@ -1,9 +1,9 @@
 //! The loads: what is sent, over how many connections, how many at a time.
+use crate::frames;
 use crate::load::{self, Shared};
 use crate::process::cpu_micros;
 use crate::report::Outcome;
 use crate::target::{Kind, Target};
-use crate::frames;
 use ferromq_protocol::Codec;
 use std::sync::atomic::Ordering;
 use std::sync::Arc;

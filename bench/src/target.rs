@@ -76,8 +76,7 @@ impl Target {
                 let ns = Apache::name_server(Release::V5_4_0, folder.path())?;
                 let started = Instant::now();
                 let data = folder.path().join("data");
-                let broker =
-                    Apache::broker_at_full_speed(Release::V5_4_0, folder.path(), &data, "bench", &ns.address)?;
+                let broker = Apache::broker_at_full_speed(Release::V5_4_0, folder.path(), &data, "bench", &ns.address)?;
                 Ok(Target {
                     broker: broker.address.clone(),
                     pid: broker.pid(),

@@ -4,7 +4,8 @@ use ferromq_broker::config::BrokerConfig;
 use ferromq_broker::Broker;
 use ferromq_namesrv::{NameServer, NameServerConfig};
 use ferromq_protocol::code::{request, response};
-use ferromq_protocol::{Command, ExtFields};
+use ferromq_protocol::headers::CreateTopic;
+use ferromq_protocol::{Command, ExtFields, Header};
 use ferromq_remoting::{CallError, Client, ClientOptions, Connection, Handler, OutFrame};
 use std::path::Path;
 use std::sync::Arc;
@@ -213,20 +214,22 @@ impl Cluster {
 
     /// Creates a topic on every running broker; its route is known when this returns.
     pub async fn create_topic(&self, topic: &str, queues: u32) -> Result<(), ClusterError> {
-        let queues = queues.to_string();
-        let fields = [
-            ("topic", topic),
-            ("defaultTopic", "TBW102"),
-            ("readQueueNums", &queues),
-            ("writeQueueNums", &queues),
-            ("perm", "6"),
-            ("topicFilterType", "SINGLE_TAG"),
-            ("topicSysFlag", "0"),
-            ("order", "false"),
-        ];
+        let queues = i32::try_from(queues).unwrap_or(i32::MAX);
+        let ext = CreateTopic {
+            topic,
+            default_topic: "TBW102",
+            read_queue_nums: queues,
+            write_queue_nums: queues,
+            perm: 6,
+            topic_filter_type: "SINGLE_TAG",
+            topic_sys_flag: Some(0),
+            order: false,
+            attributes: None,
+            force: None,
+        }
+        .to_ext();
         for i in (0..self.brokers.len()).filter(|i| self.brokers[*i].running.is_some()) {
-            let ext: ExtFields = fields.iter().copied().collect();
-            let command = Command::request(request::UPDATE_AND_CREATE_TOPIC, ext, Bytes::new());
+            let command = Command::request(request::UPDATE_AND_CREATE_TOPIC, ext.clone(), Bytes::new());
             self.must(&self.broker_addr(i), command, &format!("creating topic {topic}")).await?;
         }
         self.wait_for_route(topic).await
