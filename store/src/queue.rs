@@ -86,7 +86,7 @@ impl Queue {
         offset
     }
 
-    /// Offsets below `next` are taken. At start, and when raw bytes are appended.
+    /// Offsets below `next` are taken. When raw bytes are appended.
     pub fn raise_next_offset(&self, next: i64) {
         self.next_offset.fetch_max(next, Ordering::Relaxed);
     }
@@ -113,6 +113,11 @@ impl Queue {
     /// Offset of the first unit of the file behind the one that holds `offset`.
     pub fn next_file_start(&self, offset: i64) -> i64 {
         self.file_start(offset) + self.units_per_file()
+    }
+
+    /// The next offset is that behind the newest unit. At start.
+    pub fn follow_units(&self) {
+        self.next_offset.store(self.max(), Ordering::Relaxed);
     }
 
     /// Writes units that follow each other; each becomes readable, unless its place is already taken. Returns how many

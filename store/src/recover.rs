@@ -48,7 +48,7 @@ impl Rebuild<'_> {
         let tags_code = facts.unit_code(view.store_timestamp(), &self.options.delay_levels);
         let (_, result) = queue.put(std::iter::once((offset, Unit { physical, size, tags_code })));
         result.map_err(OpenError::io("write the consume queue in", self.options.consume_queue_dir()))?;
-        queue.raise_next_offset(queue.max());
+        queue.follow_units();
         self.queues.mark_dirty(&queue);
         Ok(true)
     }

@@ -138,12 +138,12 @@ fn create(dir: &Path, base: i64, size: usize) -> Result<Tail, OpenError> {
 }
 
 /// Nothing that looks like a record goes without a line that names where it was.
-fn report_cut(segments: &[Arc<Segment>], end: i64, size: usize, why: Option<RecordError>) {
+fn report_cut(segments: &[Arc<Segment>], end: i64, size: usize, why: Option<String>) {
     let Some(segment) = segments.iter().find(|s| s.base <= end && end < s.end()) else { return };
     let at = (end - segment.base) as usize;
     let started = segment.bytes(at, (at + 8).min(size)).is_some_and(|bytes| bytes.iter().any(|byte| *byte != 0));
     if started {
-        let why = why.map_or_else(|| "not a record".to_owned(), |error| error.to_string());
+        let why = why.unwrap_or_else(|| "not a record".to_owned());
         tracing::error!(file = %segment.path.display(), offset = end, "the log is cut here: {why}");
     }
     for later in segments.iter().filter(|s| s.base > end) {
@@ -153,6 +153,12 @@ fn report_cut(segments: &[Arc<Segment>], end: i64, size: usize, why: Option<Reco
     }
 }
 
+/// The body has a CRC, topic and properties behind it have none. A record that was written only in part has zeros there, which
+/// no topic contains and no properties end with.
+fn is_torn(view: &RecordView<'_>) -> bool {
+    view.topic().is_empty() || view.topic().ends_with('\0') || view.properties().ends_with('\0')
+}
+
 struct Walk<V> {
     options: RecoverOptions,
     pass: Pass,
@@ -160,7 +166,7 @@ struct Walk<V> {
     end: i64,
     last_timestamp: i64,
     /// Why the walk ended, if not at zeros.
-    why: Option<RecordError>,
+    why: Option<String>,
     visit: V,
 }
 
@@ -209,6 +215,11 @@ impl<V: FnMut(&RecordView<'_>, i64, Pass) -> Result<bool, OpenError>> Walk<V> {
         let mut at = 0;
         while let Some(bytes) = segment.bytes(at, size).filter(|bytes| !bytes.is_empty()) {
             match record::parse(bytes, self.options.check_crc) {
+                Ok(view) if is_torn(&view) => {
+                    self.why =
+                        Some("topic or properties end in zeros, the record was not written to its end".to_owned());
+                    return Ok(Ended::Here);
+                }
                 Ok(view) => {
                     if !(self.visit)(&view, segment.base + at as i64, self.pass)? {
                         return Ok(Ended::Again);
@@ -222,7 +233,7 @@ impl<V: FnMut(&RecordView<'_>, i64, Pass) -> Result<bool, OpenError>> Walk<V> {
                     return Ok(Ended::Full);
                 }
                 Err(error) => {
-                    self.why = Some(error);
+                    self.why = Some(error.to_string());
                     return Ok(Ended::Here);
                 }
             }
