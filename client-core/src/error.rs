@@ -103,13 +103,13 @@ pub enum Error {
         reason: String,
     },
     /// The name servers answered, and none has a usable route (code 10005).
-    #[error("no route of topic {topic}: {reason}{}", tried(servers))]
+    #[error("no route of topic {topic}: {reason}{}", asked(servers))]
     NoRoute {
         /// The topic.
         topic: String,
         /// Whether it does not exist, or has no writable or readable queue.
         reason: &'static str,
-        /// The name servers asked.
+        /// The name servers asked; of a route without writable queues, its brokers.
         servers: Vec<ServerTried>,
     },
     /// No name server gave an answer (code 10004).
@@ -327,6 +327,13 @@ fn tried(servers: &[ServerTried]) -> String {
     if servers.is_empty() {
         return "; none is configured".to_owned();
     }
+    asked(servers)
+}
+
+fn asked(servers: &[ServerTried]) -> String {
+    if servers.is_empty() {
+        return String::new();
+    }
     let list: Vec<String> = servers.iter().map(ServerTried::to_string).collect();
     format!("; tried {}", list.join(", "))
 }
@@ -336,7 +343,7 @@ fn count(attempts: u32) -> String {
 }
 
 fn listed(attempts: &[Attempt]) -> String {
-    if attempts.len() < 2 {
+    if attempts.is_empty() {
         return String::new();
     }
     let list: Vec<String> = attempts.iter().map(Attempt::to_string).collect();

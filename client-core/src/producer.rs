@@ -140,7 +140,7 @@ impl Producer {
     /// Like [`Self::send`] with a budget of its own.
     pub async fn send_within(&self, message: Message, budget: Duration) -> Result<SendResult, Error> {
         let inner = &*self.inner;
-        let deadline = Instant::now() + budget;
+        let deadline = platform::after(budget);
         let message = inner.single(message).await?;
         let _place = inner.place(&message, budget, deadline).await?;
         inner.send_anywhere(&message, deadline).await
@@ -161,8 +161,9 @@ impl Producer {
         selector: impl FnOnce(&[MessageQueue], &Message) -> usize,
     ) -> Result<SendResult, Error> {
         let inner = &*self.inner;
+        inner.check_open()?;
         prepare::validate(&message, inner.options.max_message_size)?;
-        let deadline = Instant::now() + inner.options.send_timeout;
+        let deadline = platform::after(inner.options.send_timeout);
         let route = inner.route(&message.topic, deadline).await?;
         let queues = route.publish_queues();
         let index = selector(queues, &message);
@@ -186,7 +187,7 @@ impl Producer {
     /// Sends without an answer: `Ok` means handed to the connection, nothing more.
     pub async fn send_oneway(&self, message: Message) -> Result<(), Error> {
         let inner = &*self.inner;
-        let deadline = Instant::now() + inner.options.send_timeout;
+        let deadline = platform::after(inner.options.send_timeout);
         let message = inner.single(message).await?;
         let _place = inner.place(&message, inner.options.send_timeout, deadline).await?;
         let route = inner.route(&message.topic, deadline).await?;
@@ -198,7 +199,7 @@ impl Producer {
     /// Sends several messages of one topic as one request. They get adjacent offsets of one queue, all or none.
     pub async fn send_batch(&self, messages: Vec<Message>) -> Result<SendResult, Error> {
         let inner = &*self.inner;
-        let deadline = Instant::now() + inner.options.send_timeout;
+        let deadline = platform::after(inner.options.send_timeout);
         let batch = inner.batch(messages)?;
         let _place = inner.place(&batch, inner.options.send_timeout, deadline).await?;
         inner.send_anywhere(&batch, deadline).await
@@ -232,7 +233,7 @@ impl Producer {
         if inner.closing.swap(true, Ordering::AcqRel) {
             return;
         }
-        let deadline = Instant::now() + inner.options.send_timeout;
+        let deadline = platform::after(inner.options.send_timeout);
         if timeout_at(deadline, self.flush()).await.is_err() {
             tracing::warn!(group = %inner.group, "shut down with sends under way: they fail");
         }
@@ -266,7 +267,7 @@ impl Inner {
     /// Sends to a queue that the caller chose.
     async fn send_prepared(&self, message: &Prepared, queue: &MessageQueue) -> Result<SendResult, Error> {
         let budget = self.options.send_timeout;
-        let deadline = Instant::now() + budget;
+        let deadline = platform::after(budget);
         let _place = self.place(message, budget, deadline).await?;
         self.attempt(message, queue, deadline.saturating_duration_since(Instant::now())).await
     }

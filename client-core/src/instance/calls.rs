@@ -13,6 +13,7 @@ use ferromq_protocol::{Command, ExtFields, Header};
 use std::fmt::Display;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::time::Instant;
 
 /// Which message of several with a fitting store time is meant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -27,10 +28,15 @@ pub enum Boundary {
 impl ClientInstance {
     /// The master of a queue's broker; its route is asked for when the broker is unknown.
     pub async fn master_of(&self, queue: &MessageQueue) -> Result<Arc<str>, Error> {
+        self.master_until(queue, crate::platform::after(self.options.api_timeout)).await
+    }
+
+    /// The same with an end of its own, if that is earlier.
+    pub(crate) async fn master_until(&self, queue: &MessageQueue, deadline: Instant) -> Result<Arc<str>, Error> {
         if let Some(master) = self.broker_addr(&queue.broker_name, BrokerRole::Master) {
             return Ok(master.addr);
         }
-        self.routes.refresh(&queue.topic).await?;
+        self.routes.refresh_until(&queue.topic, deadline).await?;
         let master = self.broker_addr(&queue.broker_name, BrokerRole::Master);
         master.map(|found| found.addr).ok_or_else(|| Error::NoBroker {
             broker: queue.broker_name.clone(),

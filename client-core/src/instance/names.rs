@@ -44,7 +44,7 @@ impl NameServers {
     /// The answer of the first server that gives a usable one, and its address. Busy and not yet ready servers count as
     /// failed. Every server gets an equal share of the time that is left.
     pub(crate) async fn call(&self, request: &Command, budget: Duration) -> Result<(String, Command), NoneAnswered> {
-        let deadline = Instant::now() + budget;
+        let deadline = platform::after(budget);
         let start = self.current.load(Ordering::Relaxed);
         let mut tried = Vec::new();
         for step in 0..self.list.len() {

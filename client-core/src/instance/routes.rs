@@ -9,9 +9,10 @@ use super::names::{NameServers, NoneAnswered};
 use super::roles::Roles;
 use crate::error::{Error, ServerTried};
 use crate::options::ClientOptions;
+use crate::platform::after;
 use crate::route::{choose_replica, default_route, sort, BrokerAddress, BrokerRole, Replicas, TopicRoute};
 use bytes::Bytes;
-use ferromq_protocol::body::{MessageQueue, TopicRouteData};
+use ferromq_protocol::body::{MessageQueue, TopicRouteData, PERM_WRITE};
 use ferromq_protocol::code::{request, response};
 use ferromq_protocol::headers::GetRouteInfo;
 use ferromq_protocol::{topic, Command, Header};
@@ -45,6 +46,21 @@ struct LastAnswer {
     failure: Option<Failure>,
     /// It fell back to the template topic.
     with_default: bool,
+    /// The time it had.
+    budget: Duration,
+}
+
+impl LastAnswer {
+    /// True when this is as good as an answer to a question of one's own, with a fall-back or not, until `deadline`.
+    fn serves(&self, with_default: bool, deadline: Instant) -> bool {
+        match &self.failure {
+            None => true,
+            _ if self.with_default != with_default => false,
+            // It may have had too little time; who has more asks again.
+            Some(Failure::Unreachable(_)) => deadline.saturating_duration_since(Instant::now()) <= self.budget,
+            Some(_) => true,
+        }
+    }
 }
 
 /// Why there is no route. Cheap to copy for everybody who waits.
@@ -121,7 +137,12 @@ impl Routes {
 
     /// Asks a name server for the route, whatever is cached. A failure leaves the cached route as it is.
     pub async fn refresh(&self, topic: &str) -> Result<Arc<TopicRoute>, Error> {
-        self.ask(topic, Instant::now() + self.api_timeout, None).await
+        self.refresh_until(topic, after(self.api_timeout)).await
+    }
+
+    /// The same with an end of its own, if that is earlier.
+    pub(crate) async fn refresh_until(&self, topic: &str, deadline: Instant) -> Result<Arc<TopicRoute>, Error> {
+        self.ask(topic, deadline.min(after(self.api_timeout)), None).await
     }
 
     /// A route with at least one writable queue (client.md 2.4, point 2): cached, else the topic's own, else that of the
@@ -135,11 +156,10 @@ impl Routes {
         if let Some(route) = self.cached(topic).filter(|route| !route.publish_queues().is_empty()) {
             return Ok(route);
         }
-        let deadline = deadline.min(Instant::now() + self.api_timeout);
+        let deadline = deadline.min(after(self.api_timeout));
         let route = self.ask(topic, deadline, Some(default_queues)).await?;
         if route.publish_queues().is_empty() {
-            let servers = Vec::new();
-            let reason = "no broker in it has a master that takes messages; its permissions may be read-only";
+            let (reason, servers) = not_writable(route.data());
             return Err(Error::NoRoute { topic: topic.to_owned(), reason, servers });
         }
         Ok(route)
@@ -150,21 +170,23 @@ impl Routes {
         let came = Instant::now();
         let cell = self.asking.lock().entry(topic.to_owned()).or_default().clone();
         let Ok(mut last) = timeout_at(deadline, cell.lock()).await else {
-            let what = format!("the route of topic {topic}");
-            let budget = deadline.saturating_duration_since(came);
-            return Err(Error::OutOfTime { what, reason: "an earlier question was not answered", budget });
+            let waited = deadline.saturating_duration_since(came).as_millis();
+            let silent = |addr: &String| ServerTried {
+                addr: addr.clone(),
+                outcome: format!("an earlier question was not answered within {waited} ms"),
+            };
+            let servers = self.names.list().iter().map(silent).collect();
+            return Err(Error::NoNameServer { what: format!("the route of topic {topic}"), servers });
         };
         let failure = match last.ended {
             // Somebody asked the same while this one waited.
-            Some(ended)
-                if ended > came && (last.failure.is_none() || last.with_default == default_queues.is_some()) =>
-            {
-                last.failure.clone()
-            }
+            Some(ended) if ended > came && last.serves(default_queues.is_some(), deadline) => last.failure.clone(),
             _ => {
+                let begun = Instant::now();
                 let failure = self.ask_servers(topic, deadline, default_queues).await.err();
                 let with_default = default_queues.is_some();
-                *last = LastAnswer { ended: Some(Instant::now()), failure: failure.clone(), with_default };
+                let budget = deadline.saturating_duration_since(begun);
+                *last = LastAnswer { ended: Some(Instant::now()), failure: failure.clone(), with_default, budget };
                 failure
             }
         };
@@ -308,6 +330,28 @@ impl Routes {
         });
         gone
     }
+}
+
+/// Why a route has no queue to write to, broker by broker.
+fn not_writable(data: &TopicRouteData) -> (&'static str, Vec<ServerTried>) {
+    let mut read_only = !data.queue_datas.is_empty();
+    let tried = data.queue_datas.iter().map(|queues| {
+        let broker = data.broker_datas.iter().find(|broker| broker.broker_name == queues.broker_name);
+        let master = broker.and_then(|broker| broker.master());
+        let writable = queues.perm & PERM_WRITE != 0;
+        read_only &= !writable;
+        let outcome = match (writable, master) {
+            (false, _) => {
+                format!("broker {} has it with permission {}, without writing", queues.broker_name, queues.perm)
+            }
+            (true, None) => format!("broker {} has no master", queues.broker_name),
+            (true, Some(_)) => format!("broker {} has no queues of it to write to", queues.broker_name),
+        };
+        ServerTried { addr: master.unwrap_or(&queues.broker_name).to_owned(), outcome }
+    });
+    let tried = tried.collect();
+    let reason = if read_only { "it is read-only" } else { "no broker has a master that takes messages of it" };
+    (reason, tried)
 }
 
 /// Java's remark carries a help page over several lines.

@@ -6,6 +6,7 @@ use super::retry::{Attempts, Failed};
 use super::Inner;
 use crate::error::{Attempt, Error, ErrorKind, ATTEMPTS_LISTED_MAX};
 use crate::message::{SendResult, SendStatus};
+use crate::platform::after;
 use crate::route::{BrokerRole, TopicRoute};
 use ferromq_protocol::body::MessageQueue;
 use ferromq_protocol::code::{request, response};
@@ -43,6 +44,14 @@ impl History {
         match self.not_ok {
             Some(result) => Ok(result),
             None if self.made <= 1 => Err(error),
+            None => self.give_up(topic, error),
+        }
+    }
+
+    /// The end of a send after at least one attempt.
+    fn give_up(self, topic: &str, error: Error) -> Result<SendResult, Error> {
+        match self.not_ok {
+            Some(result) => Ok(result),
             None => Err(Error::SendFailed {
                 topic: topic.to_owned(),
                 made: self.made,
@@ -65,7 +74,9 @@ impl Inner {
         loop {
             let route = match self.route(&message.topic, deadline).await {
                 Ok(route) => route,
-                Err(error) => return history.fail(&message.topic, error),
+                // Not an attempt: those made before count, and one of them may have stored the message.
+                Err(error) if history.made == 0 => return Err(error),
+                Err(error) => return history.give_up(&message.topic, error),
             };
             let queues = route.publish_queues();
             let queue = &queues[self.choose(&route, last_broker.as_deref())];
@@ -145,10 +156,10 @@ impl Inner {
     }
 
     /// The address of a queue's broker; when the cached routes have none, the route is asked for once.
-    async fn master(&self, queue: &MessageQueue) -> Result<Arc<str>, Error> {
+    async fn master(&self, queue: &MessageQueue, deadline: Instant) -> Result<Arc<str>, Error> {
         match self.instance.broker_addr(&queue.broker_name, BrokerRole::Master) {
             Some(master) => Ok(master.addr),
-            None => self.instance.master_of(queue).await,
+            None => self.instance.master_until(queue, deadline).await,
         }
     }
 
@@ -159,8 +170,8 @@ impl Inner {
         queue: &MessageQueue,
         time: Duration,
     ) -> Result<SendResult, Error> {
-        let deadline = Instant::now() + time;
-        let addr = self.master(queue).await?;
+        let deadline = after(time);
+        let addr = self.master(queue, deadline).await?;
         let command = self.command(message, queue);
         let code = command.code;
         let answer = match self.instance.call(&addr, command, remaining(deadline)).await {
@@ -196,8 +207,8 @@ impl Inner {
         queue: &MessageQueue,
         time: Duration,
     ) -> Result<(), Error> {
-        let deadline = Instant::now() + time;
-        let addr = self.master(queue).await?;
+        let deadline = after(time);
+        let addr = self.master(queue, deadline).await?;
         self.instance.oneway(&addr, self.command(message, queue), remaining(deadline)).await
     }
 
