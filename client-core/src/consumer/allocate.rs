@@ -2,6 +2,7 @@
 //!
 //! Every member computes its own share from the same sorted inputs, so all members must use the same strategy and compare
 //! names in the same way (client.md 3.4, 3.5). Vectors of the Java client are in the tests.
+use crate::consumer::listener::without_panic;
 use ferromq_protocol::body::MessageQueue;
 use std::fmt;
 use std::sync::Arc;
@@ -19,6 +20,9 @@ pub enum AllocateError {
         /// Own client id.
         id: String,
     },
+    /// The user's own rule panicked.
+    #[error("the rule of the user panicked: {0}")]
+    Panicked(String),
 }
 
 /// A user's own rule: own client id, sorted queues, sorted members to the own share.
@@ -74,7 +78,9 @@ impl AllocateStrategy {
             AllocateStrategy::Averagely => averagely(index, members.len(), queues),
             AllocateStrategy::AveragelyByCircle => queues.iter().skip(index).step_by(members.len()).cloned().collect(),
             AllocateStrategy::Config(fixed) => fixed.clone(),
-            AllocateStrategy::Custom(rule) => rule(id, queues, members),
+            AllocateStrategy::Custom(rule) => {
+                without_panic(|| rule(id, queues, members)).map_err(AllocateError::Panicked)?
+            }
         })
     }
 }

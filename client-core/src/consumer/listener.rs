@@ -123,10 +123,10 @@ impl<C, S> Listener<C, S> {
     /// Calls it; a panic is returned as its text.
     pub(crate) async fn call(&self, messages: &[MessageExt], context: &Arc<C>) -> Result<S, String> {
         match self {
-            Self::Sync(call) => catch_unwind(AssertUnwindSafe(|| call(messages, context))).map_err(panic_text),
+            Self::Sync(call) => without_panic(|| call(messages, context)),
             Self::Async(call) => {
-                let made = catch_unwind(AssertUnwindSafe(|| call(messages.to_vec(), context.clone())));
-                without_panic(made.map_err(panic_text)?).await
+                let made = without_panic(|| call(messages.to_vec(), context.clone()))?;
+                future_without_panic(made).await
             }
         }
     }
@@ -144,8 +144,13 @@ impl Listening {
     }
 }
 
+/// Calls what the user gave; a panic becomes its text.
+pub(crate) fn without_panic<T>(call: impl FnOnce() -> T) -> Result<T, String> {
+    catch_unwind(AssertUnwindSafe(call)).map_err(panic_text)
+}
+
 /// Polls a future; a panic in it becomes its text.
-async fn without_panic<T>(future: impl Future<Output = T>) -> Result<T, String> {
+async fn future_without_panic<T>(future: impl Future<Output = T>) -> Result<T, String> {
     let mut future = pin!(future);
     std::future::poll_fn(move |cx| {
         let future: Pin<&mut _> = future.as_mut();

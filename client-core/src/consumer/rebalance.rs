@@ -87,9 +87,11 @@ pub(crate) async fn share(
     }
     let mut members = instance.consumer_ids(group, topic).await?;
     sort_members(&mut members);
-    let mine = strategy
+    let mut mine = strategy
         .share(instance.client_id(), &all, &members)
         .map_err(|e| Error::validation(format!("queues of topic {topic}: {e}")))?;
+    // A fixed list may name queues of other topics, which have rounds of their own.
+    mine.retain(|queue| queue.topic == topic);
     Ok(Share { all, mine, alone: members.len() <= 1 })
 }
 
