@@ -15,6 +15,7 @@ use crate::consumer::rebalance;
 use crate::consumer::subscription::check_group;
 use crate::instance::{Boundary, ClientInstance, Identity};
 use crate::message::MessageExt;
+use crate::platform::after;
 use crate::Error;
 use ferromq_protocol::body::{MessageModel, MessageQueue};
 use ferromq_protocol::filter;
@@ -91,7 +92,7 @@ impl LitePullConsumer {
                 OffsetStore::local(&group, LocalOffsets::open(&root, instance.client_id(), &group)?)
             }
         };
-        let due = Instant::now() + options.auto_commit_interval;
+        let due = after(options.auto_commit_interval);
         let core = Core::new(group, options, instance, offsets);
         core.instance.register_consumer(&core.group, Arc::new(Role(Arc::downgrade(&core))))?;
         let auto = Mutex::new(AutoCommit { handed: Vec::new(), due });
@@ -194,12 +195,12 @@ impl LitePullConsumer {
     /// Waits up to `timeout` for messages and returns what is there, at most `pull_batch_size`; of one queue in order.
     /// Empty when nothing came. With `auto_commit`, calling it again says that the messages of the last call are processed.
     pub async fn poll(&self, timeout: Duration) -> Result<Vec<MessageExt>, Error> {
-        let deadline = Instant::now() + timeout;
+        let deadline = after(timeout);
         self.auto_commit();
         loop {
-            self.check_open()?;
-            // Asked for before looking, so that nothing that arrives in between is missed.
+            // Asked for before looking, so that nothing that arrives in between is missed, nor a shutdown.
             let arrived = self.core().arrived.notified();
+            self.check_open()?;
             let mut messages = Vec::new();
             let mut handed = Vec::new();
             self.core().hand_out(&mut messages, &mut handed);
@@ -222,11 +223,10 @@ impl LitePullConsumer {
         for (queue, position) in auto.handed.drain(..) {
             core.offsets.update(&queue.queue, position, true);
         }
-        let now = Instant::now();
-        if now < auto.due {
+        if Instant::now() < auto.due {
             return;
         }
-        auto.due = now + core.options.auto_commit_interval;
+        auto.due = after(core.options.auto_commit_interval);
         drop(auto);
         let queues = self.note_positions();
         let core = core.clone();
@@ -275,9 +275,11 @@ impl LitePullConsumer {
     /// The committed offset of a queue: what this consumer noted, else what the store holds. `None` without one.
     pub async fn committed(&self, queue: &MessageQueue) -> Result<Option<i64>, Error> {
         self.check_open()?;
-        match self.core().offsets.memory(queue) {
+        let core = self.core();
+        // The owner of a queue that is not assigned here moves its offset: nothing may be remembered.
+        match core.queue(queue).and_then(|_| core.offsets.memory(queue)) {
             Some(offset) => Ok(Some(offset)),
-            None => self.core().offsets.read(queue).await,
+            None => core.offsets.ask(queue).await,
         }
     }
 

@@ -124,16 +124,21 @@ impl OffsetStore {
 
     /// What the store holds, which then is the offset in memory too. `None`: the store answered that it knows none.
     pub(crate) async fn read(&self, queue: &MessageQueue) -> Result<Option<i64>, Error> {
-        let offset = match &self.kind {
-            Kind::Remote(instance) => self.query(instance, queue).await?,
-            Kind::Local(file) => file.get(queue),
-        };
+        let offset = self.ask(queue).await?;
         if let Some(offset) = offset {
             let mut table = self.table.lock();
             table.update(queue, offset, false);
             table.stored(queue, offset);
         }
         Ok(offset)
+    }
+
+    /// What the store holds, without a note of it.
+    pub(crate) async fn ask(&self, queue: &MessageQueue) -> Result<Option<i64>, Error> {
+        match &self.kind {
+            Kind::Remote(instance) => self.query(instance, queue).await,
+            Kind::Local(file) => Ok(file.get(queue)),
+        }
     }
 
     async fn query(&self, instance: &ClientInstance, queue: &MessageQueue) -> Result<Option<i64>, Error> {

@@ -18,7 +18,7 @@ use ferromq_protocol::body::{
     ConsumeMessageDirectlyResult, ConsumeType, ConsumerData, ConsumerRunningInfo, MessageQueue, ProcessQueueInfo,
     PROP_CLIENT_VERSION, PROP_CONSUMER_START_TIMESTAMP, PROP_CONSUME_TYPE, PROP_NAMESERVER_ADDR,
 };
-use ferromq_protocol::code::response;
+use ferromq_protocol::code::{request, response};
 use ferromq_protocol::version;
 use parking_lot::Mutex;
 use std::collections::{BTreeMap, HashMap, VecDeque};
@@ -149,19 +149,20 @@ impl Core {
 
     /// Messages left the cache; pull tasks that waited for room look again.
     pub(super) fn uncache(&self, count: usize) {
-        let before = self.cached.fetch_sub(count, Ordering::AcqRel);
-        if before - count <= self.options.cache_count_total && self.starved.swap(false, Ordering::AcqRel) {
+        let before = self.cached.fetch_sub(count, Ordering::SeqCst);
+        if before - count <= self.options.cache_count_total && self.starved.swap(false, Ordering::SeqCst) {
             self.queues().iter().for_each(|queue| queue.changed.notify_one());
         }
     }
 
     /// True when the cache of all queues together is full; the caller is woken when it is not any more.
     fn is_full(&self) -> bool {
-        let full = || self.cached.load(Ordering::Acquire) > self.options.cache_count_total;
+        // In one order with `uncache`, which writes these two the other way round: one of both sees the other.
+        let full = || self.cached.load(Ordering::SeqCst) > self.options.cache_count_total;
         if !full() {
             return false;
         }
-        self.starved.store(true, Ordering::Release);
+        self.starved.store(true, Ordering::SeqCst);
         full()
     }
 
@@ -305,7 +306,13 @@ impl Puller<'_> {
         match pulled.status {
             PullStatus::Illegal => {
                 tracing::warn!(group = %core.group, queue = %queue.queue, from = offset, to = next, "offset outside the queue, moved");
-                queue.moved(epoch, next);
+                core.uncache(queue.moved(epoch, next));
+                if next == offset {
+                    // Nothing changes by asking again at once.
+                    let remark = format!("offset {offset} is outside the queue, and so is what the broker names");
+                    let (code, addr) = (response::PULL_OFFSET_MOVED, broker.addr.to_string());
+                    return Err(Error::Broker { code, remark, addr, request: request::LITE_PULL_MESSAGE });
+                }
                 return Ok(());
             }
             PullStatus::NoNew | PullStatus::NoMatched => {}
@@ -319,7 +326,7 @@ impl Puller<'_> {
         }
         let count = messages.len();
         // Counted before a seek can see them, so that what it takes off was put on.
-        core.cached.fetch_add(count, Ordering::AcqRel);
+        core.cached.fetch_add(count, Ordering::SeqCst);
         match queue.pulled(epoch, next, messages) {
             Some(batch) => core.push(batch),
             None => core.uncache(count),

@@ -23,6 +23,17 @@ struct State {
     dropped: bool,
 }
 
+impl State {
+    /// Reads on at `offset`, with nothing cached. Returns how many messages were.
+    fn jump(&mut self, offset: i64) -> usize {
+        self.epoch += 1;
+        self.pull_offset = Some(offset);
+        self.position = Some(offset);
+        self.cached_bytes = 0;
+        std::mem::take(&mut self.cached)
+    }
+}
+
 /// A pull's messages on their way to a poll.
 #[derive(Debug)]
 pub(super) struct Batch {
@@ -106,23 +117,28 @@ impl LiteQueue {
         Some(Batch { queue: self.clone(), epoch, messages: messages.into_iter(), next })
     }
 
-    /// The offset is outside the queue: goes on at `next` with what is cached thrown away.
-    pub(super) fn moved(&self, epoch: u64, next: i64) {
-        if self.state.lock().epoch == epoch {
-            self.seek(next);
+    /// The offset of a pull is outside the queue, the broker names `next`. Forwards, messages were deleted, and what is
+    /// cached stays. Backwards, the broker lost messages: what is cached is thrown away, and reading goes on at the first
+    /// one that was not handed out. Returns how many messages were thrown away.
+    pub(super) fn moved(&self, epoch: u64, next: i64) -> usize {
+        let mut state = self.state.lock();
+        if state.epoch != epoch {
+            return 0;
         }
+        if state.pull_offset.is_some_and(|at| next > at) {
+            state.pull_offset = Some(next);
+            if state.cached == 0 {
+                state.position = Some(next);
+            }
+            return 0;
+        }
+        let back = state.position.map_or(next, |position| position.min(next));
+        state.jump(back)
     }
 
     /// Reads on at `offset`; what is cached is thrown away. Returns how many messages that were.
     pub(super) fn seek(&self, offset: i64) -> usize {
-        let cached = {
-            let mut state = self.state.lock();
-            state.epoch += 1;
-            state.pull_offset = Some(offset);
-            state.position = Some(offset);
-            state.cached_bytes = 0;
-            std::mem::take(&mut state.cached)
-        };
+        let cached = self.state.lock().jump(offset);
         self.changed.notify_one();
         cached
     }
