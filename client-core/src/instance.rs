@@ -250,12 +250,19 @@ impl ClientInstance {
     }
 }
 
-impl Drop for ClientInstance {
-    /// Without a shutdown: nothing is told to the brokers, but connections do not linger.
-    fn drop(&mut self) {
+impl ClientInstance {
+    /// The end without a shutdown: nothing is told to the brokers, but connections do not linger.
+    pub(crate) fn abandon(&self) {
+        self.tasks.stop();
         for addr in self.client.open_addresses() {
             self.client.close(&addr);
         }
+    }
+}
+
+impl Drop for ClientInstance {
+    fn drop(&mut self) {
+        self.abandon();
     }
 }
 

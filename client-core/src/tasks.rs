@@ -51,6 +51,12 @@ impl Tasks {
         self.stop.send_replace(true);
     }
 
+    /// Tells the tasks to end and lets go of them: they end when they like.
+    pub(crate) fn detach(&self) {
+        self.stop();
+        std::mem::take(&mut *self.set.lock()).detach_all();
+    }
+
     /// Tells the tasks to end, waits for them for at most `limit`, and aborts the rest.
     pub(crate) async fn stop_and_join(&self, limit: Duration) {
         self.stop();

@@ -17,6 +17,8 @@ pub(crate) const RENEW_EVERY: Duration = Duration::from_secs(20);
 pub(crate) const EXPIRES_HERE: Duration = Duration::from_secs(30);
 /// Without renewal for this long the broker gives the queue to others.
 pub(crate) const EXPIRES_AT_BROKER: Duration = Duration::from_secs(60);
+/// How long after its answer a lock surely holds there: it counts from when the broker granted it.
+pub(crate) const SURE_AT_BROKER: Duration = Duration::from_secs(55);
 /// Budget of a lock or unlock request.
 const TIMEOUT: Duration = Duration::from_secs(1);
 

@@ -66,8 +66,14 @@ struct Owner {
 
 impl Drop for Owner {
     fn drop(&mut self) {
-        self.core.queues().iter().for_each(|queue| queue.drop_now());
+        if self.closing.load(Ordering::Acquire) {
+            // The shutdown does the rest, even when nobody waits for it any more.
+            return;
+        }
+        self.core.close().iter().for_each(|queue| queue.drop_now());
         self.core.tasks.stop();
+        // A listener that hangs keeps the rest alive; the group must not count on this member meanwhile.
+        self.core.instance.abandon();
     }
 }
 
@@ -214,7 +220,7 @@ impl PushConsumer {
 }
 
 async fn end(core: Arc<Core>, own: Option<Arc<MessageQueue>>) {
-    let queues = core.queues();
+    let queues = core.close();
     for queue in &queues {
         queue.leave();
     }
@@ -230,13 +236,20 @@ async fn end(core: Arc<Core>, own: Option<Arc<MessageQueue>>) {
     let names: Vec<MessageQueue> = queues.iter().map(|queue| (*queue.queue).clone()).collect();
     core.commit(&names).await;
     if core.uses_locks() {
-        core.unlock_all(names).await;
+        // A listener that still runs must not be overtaken by another member: its lock runs out at the broker.
+        let idle = queues.iter().filter(|queue| !queue.is_running()).map(|queue| (*queue.queue).clone());
+        core.unlock_all(idle.collect()).await;
     }
     core.instance.unregister_consumer(&core.group).await;
     if let Some(producer) = &core.producer {
         producer.shutdown().await;
     }
     core.tasks.stop_and_join(TASKS_END_WITHIN).await;
+    match own {
+        // The caller is one of them and goes on after this.
+        Some(_) => core.listeners.detach(),
+        None => core.listeners.stop_and_join(TASKS_END_WITHIN).await,
+    }
     core.instance.shutdown().await;
 }
 

@@ -5,6 +5,7 @@
 use super::core::Core;
 use super::pull_loop;
 use super::queue::{OwnedQueue, Phase};
+use crate::consumer::listener::without_panic;
 use crate::consumer::locks;
 use crate::consumer::rebalance::{diff, share, Balance, Rounds, Share};
 use crate::error::Error;
@@ -57,7 +58,7 @@ impl Rounds for Core {
 impl Core {
     /// One topic; true when nothing is left to do.
     async fn balance(&self, topic: &str) -> Result<bool, Error> {
-        let Some(core) = self.me.upgrade() else { return Ok(true) };
+        let Some(core) = self.me.upgrade().filter(|core| !core.is_closing()) else { return Ok(true) };
         let model = self.options.message_model;
         let share = share(&self.instance, &self.group, model, &self.options.allocate, topic).await?;
         let found = diff(&self.owned(topic), &share.mine);
@@ -69,7 +70,9 @@ impl Core {
         if taken > 0 || !found.release.is_empty() {
             tracing::info!(group = %self.group, %topic, all = share.all.len(), mine = share.mine.len(), "queues shared out");
             if let Some(listener) = &self.options.assignment_listener {
-                listener(topic, &share.all, &share.mine);
+                if let Err(panic) = without_panic(|| listener(topic, &share.all, &share.mine)) {
+                    tracing::error!(group = %self.group, %topic, panic, "assignment listener panicked");
+                }
             }
         }
         Ok(found.balanced || (taken == wanted && found.release.is_empty()))
@@ -81,13 +84,18 @@ impl Core {
         let wanted = queues.len();
         let queues = if locking { self.lock_all(queues).await } else { queues };
         let delay = if locking || share.alone { Duration::ZERO } else { TAKE_OVER };
+        let mut refused = Vec::new();
         for queue in &queues {
-            self.offsets.forget(queue);
             let owned = Arc::new(OwnedQueue::new(queue.clone(), locking));
-            self.add_queue(owned.clone());
-            self.tasks.spawn(pull_loop::run(self.clone(), owned, delay));
+            if self.add_queue(&owned) {
+                self.tasks.spawn(pull_loop::run(self.clone(), owned, delay));
+            } else {
+                refused.push(queue.clone());
+            }
         }
-        if queues.len() < wanted {
+        if self.is_closing() && locking {
+            self.unlock_all(refused).await;
+        } else if queues.len() < wanted {
             self.wake_after(LOCK_AGAIN);
         }
         queues.len()
@@ -191,7 +199,8 @@ pub(super) async fn replace_offset(core: Arc<Core>, queue: Arc<OwnedQueue>, offs
     // Results must not overwrite the offset from now on, so they need not be waited for to be correct; but a listener that
     // is still running would see its messages twice at a time.
     core.offsets.freeze(&queue.queue, offset);
-    let _ = timeout(RESET_WAIT, queue.wait_idle()).await;
+    let patience = if core.uses_locks() { queue.lock_left_at_broker() } else { RESET_WAIT };
+    let _ = timeout(patience, queue.wait_idle()).await;
     queue.drop_now();
     core.commit(std::slice::from_ref(&*queue.queue)).await;
     if core.uses_locks() {

@@ -98,7 +98,7 @@ fn start_worker(core: &Arc<Core>) {
         let inner = runtime.clone();
         runtime.spawn_blocking(move || inner.block_on(work));
     } else {
-        runtime.spawn(work);
+        core.listeners.spawn(work);
     }
 }
 

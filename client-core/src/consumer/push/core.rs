@@ -15,7 +15,7 @@ use crate::tasks::Tasks;
 use ferromq_protocol::body::{MessageModel, MessageQueue};
 use parking_lot::Mutex;
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 use tokio::runtime::Handle;
 use tokio::sync::{watch, Notify, Semaphore};
@@ -39,6 +39,8 @@ pub(super) struct Core {
     /// The queues owned; those leaving are still among them.
     queues: Mutex<HashMap<MessageQueue, Arc<OwnedQueue>>>,
     queue_count: AtomicUsize,
+    /// Set, under the lock of `queues`, by the shutdown: no queue is added any more.
+    closing: AtomicBool,
     /// Wakes the rebalance loop.
     pub(super) wake: Arc<Notify>,
     /// True while the user wants no pulls.
@@ -47,6 +49,8 @@ pub(super) struct Core {
     /// Orderly listener calls at a time.
     pub(super) permits: Arc<Semaphore>,
     pub(super) tasks: Tasks,
+    /// What calls an async listener. Apart, because a listener may be the one who waits for the shutdown.
+    pub(super) listeners: Tasks,
     pub(super) runtime: Handle,
     pub(super) started_ms: i64,
     pub(super) me: Weak<Core>,
@@ -78,11 +82,13 @@ impl Core {
             producer: parts.producer,
             queues: Mutex::default(),
             queue_count: AtomicUsize::new(0),
+            closing: AtomicBool::new(false),
             wake: Arc::new(Notify::new()),
             suspended: watch::channel(false).0,
             workers: Workers::new(threads),
             permits: Arc::new(Semaphore::new(threads)),
             tasks: Tasks::default(),
+            listeners: Tasks::default(),
             runtime: Handle::current(),
             started_ms: crate::platform::now_ms(),
             me: me.clone(),
@@ -138,11 +144,28 @@ impl Core {
         self.queues.lock().get(queue).cloned()
     }
 
-    /// Adds a queue.
-    pub(super) fn add_queue(&self, queue: Arc<OwnedQueue>) {
+    /// Adds a queue; false when the consumer shuts down, or has the queue.
+    pub(super) fn add_queue(&self, queue: &Arc<OwnedQueue>) -> bool {
         let mut queues = self.queues.lock();
-        queues.insert((*queue.queue).clone(), queue);
+        if self.is_closing() || queues.contains_key(&*queue.queue) {
+            return false;
+        }
+        self.offsets.forget(&queue.queue);
+        queues.insert((*queue.queue).clone(), queue.clone());
         self.queue_count.store(queues.len(), Ordering::Relaxed);
+        true
+    }
+
+    /// True once the consumer shuts down.
+    pub(super) fn is_closing(&self) -> bool {
+        self.closing.load(Ordering::Acquire)
+    }
+
+    /// From now on no queue is added. Returns those there are.
+    pub(super) fn close(&self) -> Vec<Arc<OwnedQueue>> {
+        let queues = self.queues.lock();
+        self.closing.store(true, Ordering::Release);
+        queues.values().cloned().collect()
     }
 
     /// Removes a queue and its offset in memory.
@@ -158,7 +181,7 @@ impl Core {
         match &self.listening {
             Listening::Concurrent(_) => self.workers.submit(self, queue, messages),
             Listening::Orderly(_) if dispatch => {
-                self.tasks.spawn(orderly::run(self.clone(), queue.clone()));
+                self.listeners.spawn(orderly::run(self.clone(), queue.clone()));
             }
             Listening::Orderly(_) => {}
         }

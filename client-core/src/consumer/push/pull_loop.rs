@@ -4,7 +4,7 @@ use super::core::Core;
 use super::queue::OwnedQueue;
 use crate::consumer::pull::{pause_after, pull, Pull, PullKind, PullStatus, Pulled};
 use crate::consumer::{start_offset, subscription};
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
 use crate::message::MessageExt;
 use crate::route::BrokerRole;
 use std::sync::Arc;
@@ -39,7 +39,13 @@ async fn pulls(core: &Arc<Core>, queue: &Arc<OwnedQueue>, delay: Duration) {
             Ok(Next::AfterInterval) => sleep(core.options.pull_interval).await,
             Ok(Next::Never) => return std::future::pending().await,
             Err(error) => {
-                tracing::debug!(group = %core.group, queue = %queue.queue, %error, "pull failed");
+                match error.kind() {
+                    // A record that cannot be read stays where it is: somebody has to look at it.
+                    ErrorKind::Decode => {
+                        tracing::warn!(group = %core.group, queue = %queue.queue, at = puller.next, %error, "pull failed");
+                    }
+                    _ => tracing::debug!(group = %core.group, queue = %queue.queue, %error, "pull failed"),
+                }
                 sleep(pause_after(&error, core.options.pull_error_pause)).await;
             }
         }
@@ -52,6 +58,8 @@ async fn begin(core: &Arc<Core>, queue: &Arc<OwnedQueue>) -> i64 {
         match start_offset(&core.instance, &core.offsets, &queue.queue, core.options.consume_from).await {
             Ok(offset) => {
                 tracing::debug!(group = %core.group, queue = %queue.queue, offset, "queue begins");
+                // Committed like a consumed one: without it the next owner could begin behind what came meanwhile.
+                core.offsets.update(&queue.queue, offset, true);
                 return offset;
             }
             Err(error) => {
@@ -118,8 +126,17 @@ impl Puller<'_> {
                 self.skip_to(pulled.next);
                 Ok(Next::AtOnce)
             }
-            PullStatus::Illegal => {
+            // What was before is deleted. What is cached here stays good.
+            PullStatus::Illegal if pulled.next > self.next => {
                 let (from, to) = (self.next, pulled.next);
+                tracing::warn!(group = %core.group, queue = %queue.queue, from, to, "messages are gone, skipped");
+                self.skip_to(to);
+                core.commit(std::slice::from_ref(&*queue.queue)).await;
+                Ok(Next::AtOnce)
+            }
+            // The broker has lost messages, or the topic was made anew.
+            PullStatus::Illegal => {
+                let (from, to) = (self.next, queue.back_to(pulled.next));
                 tracing::warn!(group = %core.group, queue = %queue.queue, from, to, "offset outside the queue, moved");
                 if queue.leave() {
                     core.tasks.spawn(balance::replace_offset(core.clone(), queue.clone(), to));

@@ -104,6 +104,11 @@ impl OwnedQueue {
         let _ = self.leaving.subscribe().wait_for(|leaving| *leaving).await;
     }
 
+    /// True while a listener call is under way.
+    pub(super) fn is_running(&self) -> bool {
+        self.state.lock().running > 0
+    }
+
     /// Ready once no listener call is under way.
     pub(super) async fn wait_idle(&self) {
         loop {
@@ -150,6 +155,11 @@ impl OwnedQueue {
     /// Nothing before `next` is left to pull. True when it may be committed.
     pub(super) fn reached(&self, next: i64) -> bool {
         self.state.lock().cache.reached(next)
+    }
+
+    /// Where to go on when the broker says that its queue ends at `end` already: not behind what is not settled here.
+    pub(super) fn back_to(&self, end: i64) -> i64 {
+        self.state.lock().cache.commit_offset().map_or(end, |lowest| lowest.min(end))
     }
 
     /// Begins a concurrent listener call; false when the queue is not active any more.
@@ -262,7 +272,7 @@ impl OwnedQueue {
     /// How long the broker surely keeps others away.
     pub(super) fn lock_left_at_broker(&self) -> Duration {
         let locked_at = self.state.lock().locked_at;
-        locked_at.map_or(Duration::ZERO, |at| locks::EXPIRES_AT_BROKER.saturating_sub(at.elapsed()))
+        locked_at.map_or(Duration::ZERO, |at| locks::SURE_AT_BROKER.saturating_sub(at.elapsed()))
     }
 
     /// For running info.
