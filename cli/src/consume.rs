@@ -3,18 +3,11 @@
 //! Without `--group` it reads every queue of the topic and leaves no trace on the broker. With `--group` it is a member of
 //! that consumer group: it shares the queues with the others and commits what it has printed.
 use crate::failure::Failure;
-use crate::format::{write_json, Format, FIELDS};
-use crate::pipe::{judge, Wrote};
-use crate::progress::Progress;
+use crate::format::{Format, FIELDS};
+use crate::reader::{Limits, Reader};
 use crate::when::From;
 use crate::{block_on, life};
-use ferromq::{ConsumeFrom, LitePullConsumer, MessageExt, MessageQueue};
-use std::collections::HashMap;
-use std::io::{BufWriter, Write};
-use std::time::Duration;
-
-/// How long one poll waits; between polls the command looks whether it shall end.
-const POLL: Duration = Duration::from_millis(500);
+use ferromq::{ConsumeFrom, LitePullConsumer};
 
 /// Arguments.
 #[derive(clap::Args)]
@@ -55,16 +48,16 @@ pub fn run(args: Args) -> Result<(), Failure> {
     let format = if args.json { None } else { Some(Format::parse(&args.format).map_err(Failure::usage)?) };
     block_on(async {
         let consumer = start(&args).await?;
-        let mut printer =
-            Printer { format, out: BufWriter::new(std::io::stdout()), progress: Progress::new("received") };
+        let limits = Limits { exit: args.exit, count: args.count, commits: args.group.is_some() };
+        let mut reader = Reader::new(&consumer, format, limits);
         let outcome = tokio::select! {
-            outcome = read(&args, &consumer, &mut printer) => outcome,
+            outcome = reader.read() => outcome,
             _ = life::until_told(false) => Ok(()),
         };
-        printer.progress.finish();
-        if args.group.is_some() && outcome.is_ok() {
-            consumer.commit().await.map_err(Failure::new)?;
-        }
+        let outcome = match outcome {
+            Ok(()) => reader.finish().await,
+            failed => failed,
+        };
         consumer.shutdown().await;
         outcome
     })
@@ -97,77 +90,4 @@ async fn start(args: &Args) -> Result<LitePullConsumer, Failure> {
         .map_err(Failure::new)?;
     }
     Ok(consumer)
-}
-
-async fn read(args: &Args, consumer: &LitePullConsumer, printer: &mut Printer) -> Result<(), Failure> {
-    let mut ends = Ends::default();
-    if args.exit && args.group.is_none() {
-        ends.note(consumer).await?;
-    }
-    loop {
-        if args.exit && ends.reached(consumer).await? {
-            return Ok(());
-        }
-        for message in consumer.poll(POLL).await.map_err(Failure::new)? {
-            if args.count.is_some_and(|count| printer.progress.messages() >= count) {
-                return Ok(());
-            }
-            if printer.print(&message)? == Wrote::ReaderGone {
-                return Ok(());
-            }
-        }
-        if printer.flush()? == Wrote::ReaderGone || args.count.is_some_and(|c| printer.progress.messages() >= c) {
-            return Ok(());
-        }
-        if args.group.is_some() {
-            consumer.commit().await.map_err(Failure::new)?;
-        }
-    }
-}
-
-/// The ends of the queues, as they were when the command first saw them.
-#[derive(Default)]
-struct Ends(HashMap<MessageQueue, i64>);
-
-impl Ends {
-    async fn note(&mut self, consumer: &LitePullConsumer) -> Result<(), Failure> {
-        for queue in consumer.assignment() {
-            if !self.0.contains_key(&queue) {
-                let end = consumer.max_offset(&queue).await.map_err(Failure::new)?;
-                self.0.insert(queue, end);
-            }
-        }
-        Ok(())
-    }
-
-    /// True when something is assigned and every queue has been handed out up to its end.
-    async fn reached(&mut self, consumer: &LitePullConsumer) -> Result<bool, Failure> {
-        self.note(consumer).await?;
-        let assigned = consumer.assignment();
-        Ok(!assigned.is_empty()
-            && assigned.iter().all(|q| match (self.0.get(q), consumer.position(q)) {
-                (Some(end), Some(position)) => position >= *end,
-                _ => false,
-            }))
-    }
-}
-
-struct Printer {
-    format: Option<Format>,
-    out: BufWriter<std::io::Stdout>,
-    progress: Progress,
-}
-
-impl Printer {
-    fn print(&mut self, message: &MessageExt) -> Result<Wrote, Failure> {
-        self.progress.add(message.body().len());
-        judge(match &self.format {
-            Some(format) => format.write(&mut self.out, message),
-            None => write_json(&mut self.out, message),
-        })
-    }
-
-    fn flush(&mut self) -> Result<Wrote, Failure> {
-        judge(self.out.flush())
-    }
 }

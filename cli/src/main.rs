@@ -11,11 +11,13 @@ mod namesrv;
 mod pipe;
 mod produce;
 mod progress;
+mod reader;
 mod standalone;
 mod when;
 
 use clap::{Parser, Subcommand};
 use failure::Failure;
+use std::io::IsTerminal;
 use std::process::ExitCode;
 
 /// Messaging in the Apache RocketMQ protocol.
@@ -84,7 +86,10 @@ fn arguments() -> Vec<String> {
 fn log_to_stderr() {
     let filter = tracing_subscriber::EnvFilter::try_from_env("FERROMQ_LOG")
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false).init();
+    // Colours are for people.
+    let colours = std::io::stderr().is_terminal();
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
+    log.with_ansi(colours).init();
 }
 
 /// Runs an async command on a runtime of its own.

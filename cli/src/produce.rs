@@ -4,16 +4,19 @@ use crate::failure::Failure;
 use crate::progress::Progress;
 use ferromq::{Message, Producer};
 use std::path::PathBuf;
-use tokio::io::{AsyncBufRead, AsyncBufReadExt, BufReader};
+use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncRead, AsyncReadExt, BufReader};
+use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 /// Sends in flight at a time; further lines wait. Bounds memory and keeps the pipe full.
 const IN_FLIGHT_MAX: usize = 256;
+/// A longer line is refused; brokers take messages up to this size by default (`maxMessageSize`).
+const LINE_BYTES_MAX: u64 = 4 << 20;
 
 /// Arguments.
 #[derive(clap::Args)]
 pub struct Args {
-    /// Files to read; standard input when none is given
+    /// Files to read, one message per line that is not empty; standard input when none is given
     files: Vec<PathBuf>,
     /// Topic
     #[arg(short, long)]
@@ -56,12 +59,12 @@ pub fn run(args: Args) -> Result<(), Failure> {
 async fn send_all(args: &Args, producer: &Producer) -> Result<(), Failure> {
     let mut sends = Sends { tasks: JoinSet::new(), progress: Progress::new("sent") };
     if args.files.is_empty() {
-        send_lines(args, producer, BufReader::new(tokio::io::stdin()), "standard input", &mut sends).await?;
+        send_lines(args, producer, tokio::io::stdin(), "standard input", &mut sends).await?;
     }
     for path in &args.files {
         let file = tokio::fs::File::open(path).await;
         let file = file.map_err(|e| Failure::new(format!("cannot read {}: {e}", path.display())))?;
-        send_lines(args, producer, BufReader::new(file), &path.display().to_string(), &mut sends).await?;
+        send_lines(args, producer, file, &path.display().to_string(), &mut sends).await?;
     }
     while sends.one_done().await? {}
     sends.progress.finish();
@@ -92,29 +95,30 @@ impl Sends {
 async fn send_lines(
     args: &Args,
     producer: &Producer,
-    mut input: impl AsyncBufRead + Unpin,
+    input: impl AsyncRead + Unpin + Send + 'static,
     name: &str,
     sends: &mut Sends,
 ) -> Result<(), Failure> {
+    let (lines, mut next) = mpsc::channel(1);
+    tokio::spawn(read_lines(BufReader::new(input), lines));
     loop {
-        let mut line = Vec::new();
-        let n = input.read_until(b'\n', &mut line).await;
-        if n.map_err(|e| Failure::new(format!("cannot read {name}: {e}")))? == 0 {
-            return Ok(());
-        }
-        if line.last() == Some(&b'\n') {
-            line.pop();
-        }
-        if line.is_empty() {
-            continue; // the protocol has no empty messages
-        }
+        // A send that fails ends the command also while the input is silent.
+        let line = tokio::select! {
+            line = next.recv() => line,
+            ended = sends.one_done(), if !sends.tasks.is_empty() => {
+                ended?;
+                continue;
+            }
+        };
+        let Some(line) = line else { return Ok(()) };
+        let line = line.map_err(|e| Failure::new(format!("cannot read {name}: {e}")))?;
         let (bytes, message) = (line.len(), template(args, line)?);
         let producer = producer.clone();
         match args.sharding_key.clone() {
             // One after the other: order is what a sharding key is for.
             Some(key) => {
                 sends.tasks.spawn(async move { producer.send_sharded(message, &key).await.map(|_| bytes) });
-                sends.one_done().await?;
+                while sends.one_done().await? {}
             }
             None => {
                 sends.tasks.spawn(async move { producer.send(message).await.map(|_| bytes) });
@@ -122,6 +126,30 @@ async fn send_lines(
                     sends.one_done().await?;
                 }
             }
+        }
+    }
+}
+
+/// Gives the lines of the input, without those that are empty: the protocol has no empty messages.
+async fn read_lines(mut input: impl AsyncBufRead + Unpin, lines: mpsc::Sender<std::io::Result<Vec<u8>>>) {
+    loop {
+        let mut line = Vec::new();
+        let read = (&mut input).take(LINE_BYTES_MAX + 1).read_until(b'\n', &mut line).await;
+        if line.last() == Some(&b'\n') {
+            line.pop();
+        }
+        let given = match read {
+            Ok(0) => return,
+            Ok(_) if line.len() as u64 > LINE_BYTES_MAX => {
+                Err(std::io::Error::other(format!("a line is longer than {LINE_BYTES_MAX} bytes")))
+            }
+            Ok(_) if line.is_empty() => continue,
+            Ok(_) => Ok(line),
+            Err(error) => Err(error),
+        };
+        let failed = given.is_err();
+        if lines.send(given).await.is_err() || failed {
+            return;
         }
     }
 }

@@ -1,5 +1,4 @@
 //! Starting and stopping servers: what they say, how they end, how they refuse.
-#![expect(clippy::unwrap_used, reason = "tests")]
 mod support;
 
 use std::path::Path;

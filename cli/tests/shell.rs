@@ -1,8 +1,7 @@
 //! `produce` and `consume` as a shell user sees them.
-#![expect(clippy::unwrap_used, reason = "tests")]
 mod support;
 
-use std::io::Read;
+use std::io::{Read, Write};
 use std::process::Stdio;
 use support::{failure, ferromq, run, stdout, Server};
 
@@ -67,6 +66,35 @@ fn a_group_continues() {
     assert_eq!(sorted(&stdout(consume(&server, &group))), ["1", "2", "3"]);
     stdout(produce(&server, &["-t", "g"], "4\n5\n"));
     assert_eq!(sorted(&stdout(consume(&server, &group))), ["4", "5"]);
+}
+
+/// A member that ends after some messages leaves the others to the next one: nothing is lost, nothing comes twice.
+#[test]
+fn a_count_leaves_the_rest() {
+    let server = Server::ephemeral();
+    let lines: Vec<String> = (100..140).map(|n| n.to_string()).collect();
+    stdout(produce(&server, &["-t", "c"], &lines.join("\n")));
+    let group = ["-t", "c", "-f", "first", "--group", "some"];
+    let first = stdout(consume(&server, &[&group[..], &["-c", "5"]].concat()));
+    assert_eq!(first.lines().count(), 5);
+    let rest = stdout(consume(&server, &[&group[..], &["--exit"]].concat()));
+    assert_eq!(sorted(&(first + &rest)), lines);
+}
+
+/// A failed send ends the command while its input is still open.
+#[test]
+fn a_failure_does_not_wait_for_input() {
+    let mut child = ferromq()
+        .args(["produce", "-t", "x", "-n", "127.0.0.1:1"])
+        .stdin(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut input = child.stdin.take().unwrap();
+    input.write_all(b"line\n").unwrap();
+    let ended = child.wait_with_output().unwrap();
+    assert_eq!(ended.status.code(), Some(1));
+    drop(input);
 }
 
 /// A delayed message comes when its level's time has passed, not before.
