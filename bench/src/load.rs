@@ -21,6 +21,8 @@ pub struct Shared {
 pub struct Seen {
     /// Latencies in nanoseconds, only with one request in flight.
     pub latencies: Vec<u64>,
+    /// Requests refused with SYSTEM_BUSY: sent again, not counted as done.
+    pub refused: u64,
 }
 
 /// Keeps `window` sends in flight until told to stop.
@@ -37,18 +39,20 @@ pub async fn sends(address: &str, template: Template, window: usize, shared: Arc
         }
         let started = Instant::now();
         stream.write_all(&output).await.map_err(|e| format!("{address}: {e}"))?;
+        let mut done = 0;
         to_send = 0;
         while to_send == 0 {
             read(&mut stream, &mut input, address).await?;
             while let Some(frame) = take_frame(&mut input) {
-                check(&frame, address)?;
+                done += u64::from(check(&frame, address)?);
                 to_send += 1;
             }
         }
+        seen.refused += to_send as u64 - done;
         if window == 1 {
             seen.latencies.push(started.elapsed().as_nanos() as u64);
         }
-        shared.done.fetch_add(to_send as u64, Ordering::Relaxed);
+        shared.done.fetch_add(done, Ordering::Relaxed);
     }
     Ok(seen)
 }
@@ -115,12 +119,18 @@ fn take_frame(input: &mut BytesMut) -> Option<BytesMut> {
     Some(input.split_to(length))
 }
 
-/// Refuses an answer whose code is not 0.
-fn check(frame: &[u8], address: &str) -> Result<(), String> {
+/// True for success, false for SYSTEM_BUSY; any other answer ends the run.
+fn check(frame: &[u8], address: &str) -> Result<bool, String> {
     let header = &frame[4..];
-    let ok = if frame[0] == 0 { header.starts_with(b"{\"code\":0,") } else { header.starts_with(&[0, 0]) };
-    if ok {
-        return Ok(());
+    let has_code = |code: u8| match frame[0] {
+        0 => header.starts_with(format!("{{\"code\":{code},").as_bytes()),
+        _ => header.starts_with(&[0, code]),
+    };
+    if header.starts_with(b"{\"code\":0,") || (frame[0] != 0 && header.starts_with(&[0, 0])) {
+        return Ok(true);
+    }
+    if has_code(2) {
+        return Ok(false);
     }
     Err(format!("{address} answered {}", String::from_utf8_lossy(&header[..header.len().min(300)])))
 }

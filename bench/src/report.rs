@@ -16,6 +16,8 @@ pub struct Outcome {
     pub latency_p50_micros: Option<f64>,
     /// The slowest hundredth.
     pub latency_p99_micros: Option<f64>,
+    /// Requests that the server refused as too busy, warm-up included.
+    pub refused: u64,
 }
 
 impl fmt::Display for Outcome {
@@ -23,6 +25,9 @@ impl fmt::Display for Outcome {
         write!(f, "{:>10.0}/s  {:>7.2} us CPU each", self.per_second, self.cpu_micros)?;
         if let (Some(p50), Some(p99)) = (self.latency_p50_micros, self.latency_p99_micros) {
             write!(f, "  p50 {p50:.0} us, p99 {p99:.0} us")?;
+        }
+        if self.refused > 0 {
+            write!(f, "  ({} refused as too busy)", self.refused)?;
         }
         Ok(())
     }
@@ -110,7 +115,7 @@ impl Results {
             .map(|((scenario, target), outcomes)| {
                 json!({"scenario": scenario, "target": target, "runs": outcomes.iter().map(|o| json!({
                 "per_second": o.per_second, "cpu_micros": o.cpu_micros,
-                "p50_micros": o.latency_p50_micros, "p99_micros": o.latency_p99_micros})).collect::<Vec<_>>()})
+                "p50_micros": o.latency_p50_micros, "p99_micros": o.latency_p99_micros, "refused": o.refused})).collect::<Vec<_>>()})
             })
             .collect();
         let all = json!({"runs": runs, "starts": self.starts});

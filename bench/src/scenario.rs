@@ -75,9 +75,11 @@ impl Scenario {
         let (elapsed, cpu_after) = (started.elapsed(), cpu_micros(target.pid));
         let messages = shared.done.load(Ordering::Relaxed) - done;
         shared.stop.store(true, Ordering::Relaxed);
-        let mut latencies = Vec::new();
+        let (mut latencies, mut refused) = (Vec::new(), 0);
         for task in tasks {
-            latencies.extend(task.await.map_err(|e| e.to_string())??.latencies);
+            let seen = task.await.map_err(|e| e.to_string())??;
+            latencies.extend(seen.latencies);
+            refused += seen.refused;
         }
         latencies.sort_unstable();
         let at = |part: usize| latencies.get(latencies.len() * part / 100).map(|n| *n as f64 / 1000.0);
@@ -86,6 +88,7 @@ impl Scenario {
             cpu_micros: (cpu_after - cpu) as f64 / messages.max(1) as f64,
             latency_p50_micros: at(50),
             latency_p99_micros: at(99),
+            refused,
         })
     }
 }
