@@ -9,9 +9,9 @@ use tokio::task::JoinHandle;
 /// A member of group A: every aircraft's flights in order.
 pub async fn aggregator(namesrv: &str, topic: &str, name: &str, ledger: Arc<Ledger>) -> Result<PushConsumer, Error> {
     let name = name.to_string();
-    PushConsumer::builder(&format!("{topic}-A"))
+    PushConsumer::builder(format!("{topic}-A"))
         .namesrv(namesrv)
-        .instance_name(&format!("{topic}-{name}"))
+        .instance_name(format!("{topic}-{name}"))
         .consume_from(ConsumeFrom::First)
         .subscribe(topic, "*")
         .orderly(move |messages, _context| {
@@ -24,7 +24,7 @@ pub async fn aggregator(namesrv: &str, topic: &str, name: &str, ledger: Arc<Ledg
 
 /// Group B: only the late ones.
 pub async fn late_ones(namesrv: &str, topic: &str, ledger: Arc<Ledger>) -> Result<PushConsumer, Error> {
-    PushConsumer::builder(&format!("{topic}-B"))
+    PushConsumer::builder(format!("{topic}-B"))
         .namesrv(namesrv)
         .consume_from(ConsumeFrom::First)
         .subscribe(topic, "late")
@@ -45,7 +45,7 @@ pub struct Puller {
 impl Puller {
     /// Starts pulling.
     pub async fn start(namesrv: &str, topic: &str, ledger: Arc<Ledger>) -> Result<Puller, Error> {
-        let consumer = LitePullConsumer::builder(&format!("{topic}-C"))
+        let consumer = LitePullConsumer::builder(format!("{topic}-C"))
             .namesrv(namesrv)
             .consume_from(ConsumeFrom::First)
             .start()

@@ -49,12 +49,12 @@ async fn main() -> ExitCode {
 }
 
 async fn run(args: Args) -> Result<bool, String> {
-    let month = Path::new(env!("CARGO_MANIFEST_DIR")).join("../data/flights-2013-01.csv.gz");
-    let path = args.full.unwrap_or(month);
+    let examples = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new("."));
+    let path = args.full.unwrap_or(examples.join("data").join("flights-2013-01.csv.gz"));
     let flights = data::load(&path)?;
     println!("{} flights from {}", flights.len(), path.display());
     let server = server::Server::start(&args.ferromq, args.keep)?;
-    println!("broker: {}", server.said);
+    println!("{}", server.said);
     let flights: &'static [data::Flight] = flights.leak();
     let mut agreed = true;
     for (topic, pace) in [("FlightsPaced", Some(args.pace)), ("FlightsFast", None)] {

@@ -83,7 +83,7 @@ async fn produce(
     pace: Option<f64>,
     sent: Arc<Sent>,
 ) -> Result<(), String> {
-    let producer = Producer::builder(&format!("{topic}-producer")).namesrv(&namesrv).send_timeout(SEND_TIMEOUT);
+    let producer = Producer::builder(format!("{topic}-producer")).namesrv(&namesrv).send_timeout(SEND_TIMEOUT);
     let producer = producer.start().await.map_err(|e| e.to_string())?;
     let mut lanes: Vec<Vec<(usize, &'static Flight)>> = vec![Vec::new(); LANES];
     let mut lane_of: HashMap<&str, usize> = HashMap::new();

@@ -2,6 +2,7 @@
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::time::Instant;
 use tempfile::TempDir;
 
 /// The running child; ended with this value.
@@ -9,7 +10,7 @@ use tempfile::TempDir;
 pub struct Server {
     /// Address of the name server.
     pub namesrv: String,
-    /// What the server says of itself.
+    /// Where it listens and where its data is, for people.
     pub said: String,
     child: Child,
     folder: Option<TempDir>,
@@ -21,29 +22,34 @@ impl Server {
         let folder = tempfile::Builder::new().prefix("ferromq-demo-").tempdir().map_err(|e| e.to_string())?;
         let data = folder.path().join("data").display().to_string();
         let args = ["standalone", "--json", "--namesrv-port", "0", "--broker-port", "0", "--data-dir", &data];
+        let started = Instant::now();
         let mut child = Command::new(ferromq)
             .args(args)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .spawn()
             .map_err(|e| format!("cannot start {}: {e}", ferromq.display()))?;
-        let mut said = String::new();
+        let mut line = String::new();
         if let Some(out) = child.stdout.take() {
-            BufReader::new(out).read_line(&mut said).map_err(|e| e.to_string())?;
+            BufReader::new(out).read_line(&mut line).map_err(|e| e.to_string())?;
         }
-        let json: serde_json::Value = serde_json::from_str(&said).unwrap_or_default();
-        let Some(namesrv) = json["namesrv"].as_str().map(str::to_string) else {
+        let json: serde_json::Value = serde_json::from_str(&line).unwrap_or_default();
+        let (Some(namesrv), Some(broker)) = (json["namesrv"].as_str(), json["broker"].as_str()) else {
             let _ = child.kill();
             let _ = child.wait();
             return Err(format!("{} did not start", ferromq.display()));
         };
+        let ready = started.elapsed().as_millis();
+        let said = format!("name server {namesrv}, broker {broker}, ready in {ready} ms, data in {data}");
+        let namesrv = namesrv.to_string();
         let folder = if keep {
-            println!("data stays in {}", folder.keep().display());
+            // Only the guard goes: the data stays.
+            let _ = folder.keep();
             None
         } else {
             Some(folder)
         };
-        Ok(Server { namesrv, said: said.trim().to_string(), child, folder })
+        Ok(Server { namesrv, said, child, folder })
     }
 }
 
