@@ -8,8 +8,11 @@ use ferromq_protocol::headers::{PullMessage, PullMessageResponse};
 use ferromq_protocol::{sysflag, Command, Header};
 use std::time::Duration;
 
-/// How long the client waits for an answer: longer than a broker may hold the request.
+/// Longest time the client waits for an answer, however long the broker may hold the request.
 pub(crate) const PULL_TIMEOUT: Duration = Duration::from_secs(30);
+/// How much later than the time it may hold the request a broker's answer can come: Java's looks every 5 s. A pull that
+/// got lost with a broker that hung for a while is repeated after that, not after the full time.
+const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 /// Pause after a broker said FLOW_CONTROL.
 pub(crate) const FLOW_CONTROL_PAUSE: Duration = Duration::from_millis(20);
 /// Bit of every lite pull.
@@ -106,7 +109,8 @@ fn command(pull: &Pull<'_>) -> Command {
 pub(crate) async fn pull(instance: &ClientInstance, addr: &str, pull: &Pull<'_>) -> Result<Pulled, Error> {
     let command = command(pull);
     let code = command.code;
-    let answer = instance.call(addr, command, PULL_TIMEOUT).await?;
+    let timeout = PULL_TIMEOUT.min(pull.suspend + ANSWER_WITHIN);
+    let answer = instance.call(addr, command, timeout).await?;
     let Some(status) = status_of(answer.code) else {
         let remark = answer.remark.unwrap_or_default();
         return Err(Error::Broker { code: answer.code, remark, addr: addr.to_owned(), request: code });

@@ -216,6 +216,7 @@ async fn run(core: Arc<Core>, queue: Arc<LiteQueue>) {
 async fn pulls(core: &Arc<Core>, queue: &Arc<LiteQueue>) {
     let options = &core.options;
     let mut puller = Puller { core, queue, replica: 0, kind: PullKind::Lite };
+    let mut failing = false;
     loop {
         let turn = queue.turn(options.cache_count_per_queue, options.cache_bytes_per_queue);
         let done = match turn {
@@ -237,8 +238,13 @@ async fn pulls(core: &Arc<Core>, queue: &Arc<LiteQueue>) {
                 _ = outdated(queue, epoch) => Ok(()),
             },
         };
+        let first = !std::mem::replace(&mut failing, done.is_err());
         if let Err(error) = done {
-            tracing::debug!(group = %core.group, queue = %queue.queue, %error, "pull failed");
+            if first {
+                tracing::warn!(group = %core.group, queue = %queue.queue, %error, "pull failed, trying again");
+            } else {
+                tracing::debug!(group = %core.group, queue = %queue.queue, %error, "pull failed again");
+            }
             let pause = pause_after(&error, options.pull_error_pause);
             tokio::select! {
                 _ = sleep(pause) => {}

@@ -4,7 +4,7 @@ use super::core::Core;
 use super::queue::OwnedQueue;
 use crate::consumer::pull::{pause_after, pull, Pull, PullKind, PullStatus, Pulled};
 use crate::consumer::{start_offset, subscription};
-use crate::error::{Error, ErrorKind};
+use crate::error::Error;
 use crate::message::MessageExt;
 use crate::route::BrokerRole;
 use std::sync::Arc;
@@ -25,6 +25,7 @@ async fn pulls(core: &Arc<Core>, queue: &Arc<OwnedQueue>, delay: Duration) {
     sleep(delay).await;
     let mut puller = Puller { core, queue, next: begin(core, queue).await, replica: 0 };
     let mut suspended = core.suspended.subscribe();
+    let mut failing = false;
     loop {
         let _ = suspended.wait_for(|suspended| !*suspended).await;
         queue.wait_room(|| core.limits()).await;
@@ -33,18 +34,19 @@ async fn pulls(core: &Arc<Core>, queue: &Arc<OwnedQueue>, delay: Duration) {
             sleep(core.options.pull_error_pause).await;
             continue;
         }
-        match puller.once().await {
+        let done = puller.once().await;
+        let first = !std::mem::replace(&mut failing, done.is_err());
+        match done {
             Ok(Next::AtOnce) => {}
             Ok(Next::AfterInterval) if core.options.pull_interval.is_zero() => {}
             Ok(Next::AfterInterval) => sleep(core.options.pull_interval).await,
             Ok(Next::Never) => return std::future::pending().await,
             Err(error) => {
-                match error.kind() {
-                    // A record that cannot be read stays where it is: somebody has to look at it.
-                    ErrorKind::Decode => {
-                        tracing::warn!(group = %core.group, queue = %queue.queue, at = puller.next, %error, "pull failed");
-                    }
-                    _ => tracing::debug!(group = %core.group, queue = %queue.queue, %error, "pull failed"),
+                let at = puller.next;
+                if first {
+                    tracing::warn!(group = %core.group, queue = %queue.queue, at, %error, "pull failed, trying again");
+                } else {
+                    tracing::debug!(group = %core.group, queue = %queue.queue, at, %error, "pull failed again");
                 }
                 sleep(pause_after(&error, core.options.pull_error_pause)).await;
             }
