@@ -138,6 +138,8 @@ fn mistakes() {
     assert!(text.contains("%z"), "{text}");
     let text = failure(produce(&server, &["-t", "x", "--property", "novalue"], "a\n"), 2);
     assert!(text.contains("novalue"), "{text}");
+    let text = failure(produce(&server, &["-t", "x"], &"long".repeat(2 << 20)), 1);
+    assert!(text.contains("standard input") && text.contains("4194304"), "{text}");
     let text = failure(run(ferromq().args(["produce", "-t", "x", "-n", "127.0.0.1:1"]), "a\n"), 1);
     assert!(text.contains("127.0.0.1:1"), "{text}");
     let text = failure(run(ferromq().args(["produce", "-t", "x", "-n", "nonsense"]), "a\n"), 253);
