@@ -133,6 +133,13 @@ impl Producer {
 
     /// Sends to a queue chosen by round robin and waits for the broker's answer, with retries on other brokers within
     /// the budget (`send_timeout`). A retry after a lost answer can store the message twice, with the same unique id.
+    ///
+    /// # Errors
+    /// [`Error::Validation`] before anything is sent: topic, empty body, body or properties too large.
+    /// [`Error::NoNameServer`] and [`Error::NoRoute`] when there is nowhere to send to (missing or read-only topic), with
+    /// the servers tried. [`Error::OutOfTime`] when no place got free in time (`in_flight_max`). After attempts: what one
+    /// failed with ([`Error::Broker`], [`Error::Remoting`], [`Error::NoBroker`], [`Error::Decode`]), or of several
+    /// [`Error::SendFailed`], which lists them. [`Error::State`] after a shutdown.
     pub fn send(&self, message: Message) -> impl Future<Output = Result<SendResult, Error>> + Send + '_ {
         self.send_within(message, self.inner.options.send_timeout)
     }
@@ -147,6 +154,10 @@ impl Producer {
     }
 
     /// Sends to the given queue. One attempt: a retry elsewhere would break the order.
+    ///
+    /// # Errors
+    /// Those of [`Self::send`] but `SendFailed`; `Validation` when queue and message differ in topic; `NoBroker` when the
+    /// topic's route does not have the queue's broker.
     pub async fn send_to(&self, message: Message, queue: &MessageQueue) -> Result<SendResult, Error> {
         let inner = &*self.inner;
         check_queue(&message.topic, queue)?;
@@ -154,7 +165,11 @@ impl Producer {
         inner.send_prepared(&message, queue).await
     }
 
-    /// Sends to the queue whose index `selector` returns, given the writable queues in Java's order. One attempt.
+    /// Sends to the queue whose index `selector` returns, given the writable queues in Java's order (at least one). One
+    /// attempt.
+    ///
+    /// # Errors
+    /// Those of [`Self::send`] but `SendFailed`; `Validation` when the index is outside the queues.
     pub async fn send_selected(
         &self,
         message: Message,
@@ -184,7 +199,11 @@ impl Producer {
         self.send_selected(message, |queues, _| hash_index(key, queues.len())).await
     }
 
-    /// Sends without an answer: `Ok` means handed to the connection, nothing more.
+    /// Sends without an answer: `Ok` means handed to the connection, nothing more. One attempt.
+    ///
+    /// # Errors
+    /// What happens before the message is handed over: `Validation`, `NoNameServer`, `NoRoute`, `OutOfTime`, `NoBroker`,
+    /// `Remoting` (connect, or too much waits to be written), `State`.
     pub async fn send_oneway(&self, message: Message) -> Result<(), Error> {
         let inner = &*self.inner;
         let deadline = platform::after(inner.options.send_timeout);
@@ -196,7 +215,12 @@ impl Producer {
         inner.attempt_oneway(&message, queue, deadline.saturating_duration_since(Instant::now())).await
     }
 
-    /// Sends several messages of one topic as one request. They get adjacent offsets of one queue, all or none.
+    /// Sends several messages of one topic as one request. They get adjacent offsets of one queue, all or none. Together
+    /// they may have `max_message_size` bytes; they are not compressed.
+    ///
+    /// # Errors
+    /// Those of [`Self::send`]; `Validation` also for an empty batch, several topics, delayed messages, and messages that
+    /// differ in waiting for the store (client.md 2.10).
     pub async fn send_batch(&self, messages: Vec<Message>) -> Result<SendResult, Error> {
         let inner = &*self.inner;
         let deadline = platform::after(inner.options.send_timeout);
@@ -213,7 +237,10 @@ impl Producer {
         inner.send_prepared(&batch, queue).await
     }
 
-    /// The queues of a topic that can be written, in Java's order, straight from a name server.
+    /// The queues of a topic that can be written, in Java's order, straight from a name server. Empty when it is read-only.
+    ///
+    /// # Errors
+    /// `Validation` of the topic's name, `NoRoute`, `NoNameServer`, `State`, within `api_timeout`.
     pub async fn publish_queues(&self, topic: &str) -> Result<Vec<MessageQueue>, Error> {
         self.inner.check_open()?;
         topic::validate_topic(topic).map_err(|e| Error::validation(e.to_string()))?;

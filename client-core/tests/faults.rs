@@ -305,6 +305,31 @@ async fn name_server_gone_or_hanging() {
     producer.shutdown().await;
 }
 
+/// A broker that hangs cannot keep anybody from shutting down.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn shutdown_with_a_hanging_broker() {
+    let scene = Scene::start().await;
+    let producer = scene.producer().await;
+    let got = Arc::new(AtomicUsize::new(0));
+    let counter = got.clone();
+    let push = scene.push().orderly(move |_, _| {
+        counter.fetch_add(1, Ordering::AcqRel);
+        ConsumeOrderlyStatus::Success
+    });
+    let push = push.start().await.unwrap();
+    let lite = LitePullConsumer::builder("L").client_options(scene.options()).consume_from(ConsumeFrom::First);
+    let lite = lite.start().await.unwrap();
+    lite.subscribe("T", "*").await.unwrap();
+    producer.send(message()).await.unwrap();
+    assert_eq!(lite.poll(PATIENCE).await.unwrap().len(), 1);
+    eventually("the message", || async { got.load(Ordering::Acquire) == 1 }).await;
+    scene.broker.swallow();
+    let begun = Instant::now();
+    tokio::join!(producer.shutdown(), push.shutdown(), lite.shutdown());
+    // Two commits of 5 s each, one that was under way and the last one; the rest is shorter.
+    assert!(begun.elapsed() < Duration::from_secs(14) + SLACK, "{:?}", begun.elapsed());
+}
+
 /// What was acknowledged, and what was delivered where.
 #[derive(Default)]
 struct Books {

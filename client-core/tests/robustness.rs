@@ -552,3 +552,14 @@ async fn committed_offsets_of_others_are_fresh() {
     }
     consumer.shutdown().await;
 }
+
+/// A lite pull consumer that is dropped leaves no connection behind.
+#[tokio::test]
+async fn dropping_a_lite_pull_consumer_ends_it() {
+    let scene = Scene::new(Model { end: 3, ..Model::default() }).await;
+    let consumer = LitePullConsumer::builder("G").namesrv(scene.names.addr()).start().await.unwrap();
+    consumer.subscribe("T", "*").await.unwrap();
+    eventually("pulls", || async { !scene.model.lock().unwrap().pulls.is_empty() }).await;
+    drop(consumer);
+    eventually("the connections end", || async { scene.broker.connections().iter().all(|c| !c.is_open()) }).await;
+}

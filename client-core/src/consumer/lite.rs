@@ -135,7 +135,11 @@ impl LitePullConsumer {
     }
 
     /// Joins the group for a topic: `*` for all messages, or tags joined by `||`. The queues come by themselves, usually
-    /// within a second. Fails when the topic's route cannot be found.
+    /// within a second.
+    ///
+    /// # Errors
+    /// [`Error::NoRoute`] when the topic does not exist, [`Error::NoNameServer`], [`Error::Validation`] of topic and
+    /// expression, [`Error::State`] after `assign` or a shutdown.
     pub async fn subscribe(&self, topic: &str, expression: &str) -> Result<(), Error> {
         self.check_open()?;
         let core = self.core();
@@ -172,6 +176,9 @@ impl LitePullConsumer {
     }
 
     /// Reads exactly these queues, only messages whose tag fits the expression.
+    ///
+    /// # Errors
+    /// Those of [`Self::subscribe`]; `Validation` without queues; `State` after `subscribe`.
     pub async fn assign_filtered(&self, queues: &[MessageQueue], expression: &str) -> Result<(), Error> {
         self.check_open()?;
         if queues.is_empty() {
@@ -194,6 +201,11 @@ impl LitePullConsumer {
 
     /// Waits up to `timeout` for messages and returns what is there, at most `pull_batch_size`; of one queue in order.
     /// Empty when nothing came. With `auto_commit`, calling it again says that the messages of the last call are processed.
+    ///
+    /// Pulls that fail are logged and repeated, they end no poll. A poll that is dropped has handed out nothing.
+    ///
+    /// # Errors
+    /// [`Error::State`] after a shutdown, also for polls that wait.
     pub async fn poll(&self, timeout: Duration) -> Result<Vec<MessageExt>, Error> {
         let deadline = after(timeout);
         self.auto_commit();
@@ -251,6 +263,10 @@ impl LitePullConsumer {
     }
 
     /// Commits the positions of all assigned queues and waits until the brokers have answered.
+    ///
+    /// # Errors
+    /// The first failure, when all brokers were tried: [`Error::Remoting`], [`Error::Broker`], [`Error::NoBroker`]. What
+    /// could not be committed is, with the next commit. Each broker has 5 s.
     pub async fn commit(&self) -> Result<(), Error> {
         self.check_open()?;
         let queues = self.note_positions();
@@ -272,7 +288,11 @@ impl LitePullConsumer {
         self.core().offsets.commit(&queues).await
     }
 
-    /// The committed offset of a queue: what this consumer noted, else what the store holds. `None` without one.
+    /// The committed offset of a queue, that of the next message to consume: of an assigned one what this consumer noted,
+    /// else what the store holds. `None` without one.
+    ///
+    /// # Errors
+    /// Of the question: [`Error::Remoting`], [`Error::Broker`], [`Error::NoBroker`]. An error is never "no offset".
     pub async fn committed(&self, queue: &MessageQueue) -> Result<Option<i64>, Error> {
         self.check_open()?;
         let core = self.core();
@@ -288,6 +308,9 @@ impl LitePullConsumer {
     }
 
     /// Reads on at `offset`; what was pulled ahead is thrown away. The offset must be within the queue.
+    ///
+    /// # Errors
+    /// [`Error::Validation`] when the queue is not assigned or the offset outside it; those of asking for its bounds.
     pub async fn seek(&self, queue: &MessageQueue, offset: i64) -> Result<(), Error> {
         self.check_open()?;
         let assigned = self.assigned(queue)?;

@@ -169,7 +169,8 @@ impl Routes {
     async fn ask(&self, topic: &str, deadline: Instant, default_queues: Option<i32>) -> Result<Arc<TopicRoute>, Error> {
         let came = Instant::now();
         let cell = self.asking.lock().entry(topic.to_owned()).or_default().clone();
-        let Ok(mut last) = timeout_at(deadline, cell.lock()).await else {
+        let question = Question { routes: self, topic, cell };
+        let Ok(mut last) = timeout_at(deadline, question.cell.lock()).await else {
             let waited = deadline.saturating_duration_since(came).as_millis();
             let silent = |addr: &String| ServerTried {
                 addr: addr.clone(),
@@ -191,7 +192,7 @@ impl Routes {
             }
         };
         drop(last);
-        self.forget_question(topic, &cell);
+        drop(question);
         match failure {
             None => self.cached(topic).ok_or_else(|| Error::NoRoute {
                 topic: topic.to_owned(),
@@ -199,15 +200,6 @@ impl Routes {
                 servers: Vec::new(),
             }),
             Some(failure) => Err(failure.into_error(topic)),
-        }
-    }
-
-    /// Drops the lock of a topic nobody else waits for, so that wrong names do not pile up.
-    fn forget_question(&self, topic: &str, cell: &Arc<tokio::sync::Mutex<LastAnswer>>) {
-        let mut asking = self.asking.lock();
-        // Two: the table's and this one. Others get theirs only under the lock held here.
-        if Arc::strong_count(cell) <= 2 {
-            asking.remove(topic);
         }
     }
 
@@ -332,6 +324,24 @@ impl Routes {
     }
 }
 
+/// Somebody's part in a question. The last one to leave, answered or not, drops the topic's lock, so that wrong names do
+/// not pile up.
+struct Question<'a> {
+    routes: &'a Routes,
+    topic: &'a str,
+    cell: Arc<tokio::sync::Mutex<LastAnswer>>,
+}
+
+impl Drop for Question<'_> {
+    fn drop(&mut self) {
+        let mut asking = self.routes.asking.lock();
+        // Two: the table's and this one. Others get theirs only under the lock held here.
+        if Arc::strong_count(&self.cell) <= 2 {
+            asking.remove(self.topic);
+        }
+    }
+}
+
 /// Why a route has no queue to write to, broker by broker.
 fn not_writable(data: &TopicRouteData) -> (&'static str, Vec<ServerTried>) {
     let mut read_only = !data.queue_datas.is_empty();
@@ -357,4 +367,29 @@ fn not_writable(data: &TopicRouteData) -> (&'static str, Vec<ServerTried>) {
 /// Java's remark carries a help page over several lines.
 fn first_line(text: &str) -> String {
     text.lines().next().unwrap_or_default().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ferromq_remoting::{Client, Connection, Handler, OutFrame};
+
+    struct Deaf;
+
+    impl Handler for Deaf {
+        fn requests(&self, _: &Arc<Connection>, _: &mut Vec<Command>, _: &mut Vec<OutFrame>) {}
+    }
+
+    /// A question whose asker went away, or whose waiters ran out of time, leaves nothing behind.
+    #[tokio::test]
+    async fn abandoned_questions_are_forgotten() {
+        let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let client = Client::new(Default::default(), Arc::new(Deaf));
+        let names = Arc::new(NameServers::new(vec![silent.local_addr().unwrap().to_string()], client));
+        let routes = Routes::new(names, Arc::default(), &ClientOptions::default());
+        let soon = || Instant::now() + Duration::from_millis(20);
+        let (asked, waited) = tokio::join!(timeout_at(soon(), routes.refresh("T")), routes.refresh_until("T", soon()));
+        assert!(asked.is_err() && waited.is_err());
+        assert!(routes.asking.lock().is_empty());
+    }
 }
