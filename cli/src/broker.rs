@@ -86,9 +86,10 @@ pub fn check_namesrv(list: &str) -> Result<(), Failure> {
 
 async fn serve(config: BrokerConfig) -> Result<(), Failure> {
     let namesrv = config.namesrv_addr.clone();
+    let ending = life::Ending::listen()?;
     let broker = Broker::start(config).await.map_err(Failure::new)?;
     println!("{}", booted(&broker, &namesrv));
-    let reason = life::until_told(false).await;
+    let reason = ending.wait(false).await;
     tracing::info!("{reason}: shutting down");
     broker.shutdown().await;
     Ok(())

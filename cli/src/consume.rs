@@ -47,12 +47,13 @@ pub fn run(args: Args) -> Result<(), Failure> {
     crate::broker::check_namesrv(&args.namesrv)?;
     let format = if args.json { None } else { Some(Format::parse(&args.format).map_err(Failure::usage)?) };
     block_on(async {
+        let ending = life::Ending::listen()?;
         let consumer = start(&args).await?;
         let limits = Limits { exit: args.exit, count: args.count, commits: args.group.is_some() };
         let mut reader = Reader::new(&consumer, format, limits);
         let outcome = tokio::select! {
             outcome = reader.read() => outcome,
-            _ = life::until_told(false) => Ok(()),
+            _ = ending.wait(false) => Ok(()),
         };
         let outcome = match outcome {
             Ok(()) => reader.finish().await,

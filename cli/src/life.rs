@@ -1,19 +1,59 @@
 //! When a server ends: SIGTERM, Ctrl-C or, where asked for, the end of standard input.
+use crate::failure::Failure;
 use std::io::Read;
 use tokio::sync::oneshot;
 
-/// Waits for the first of the reasons to end and names it.
-pub async fn until_told(ends_with_stdin: bool) -> &'static str {
-    let stdin = async {
-        if !ends_with_stdin {
-            return std::future::pending().await;
+/// The reasons to end. Listens from the moment it is made, so that a signal that comes while a server is still starting, or
+/// right after it has said that it is ready, ends it in order.
+pub struct Ending {
+    #[cfg(unix)]
+    signals: [(tokio::signal::unix::Signal, &'static str); 2],
+}
+
+impl Ending {
+    /// Starts to listen. Call inside the runtime.
+    #[cfg(unix)]
+    pub fn listen() -> Result<Ending, Failure> {
+        use tokio::signal::unix::{signal, SignalKind};
+        let refused = |e| Failure::new(format!("signals cannot be handled: {e}"));
+        let terminate = signal(SignalKind::terminate()).map_err(refused)?;
+        let interrupt = signal(SignalKind::interrupt()).map_err(refused)?;
+        Ok(Ending { signals: [(terminate, "SIGTERM"), (interrupt, "Ctrl-C")] })
+    }
+
+    /// Starts to listen. Call inside the runtime.
+    #[cfg(not(unix))]
+    pub fn listen() -> Result<Ending, Failure> {
+        Ok(Ending {})
+    }
+
+    /// Waits for the first of the reasons and names it.
+    pub async fn wait(mut self, ends_with_stdin: bool) -> &'static str {
+        let stdin = async {
+            if !ends_with_stdin {
+                return std::future::pending().await;
+            }
+            let _ = stdin_closed().await;
+        };
+        tokio::select! {
+            reason = self.signal() => reason,
+            () = stdin => "standard input closed",
         }
-        let _ = stdin_closed().await;
-    };
-    tokio::select! {
-        _ = terminated() => "SIGTERM",
-        _ = tokio::signal::ctrl_c() => "Ctrl-C",
-        () = stdin => "standard input closed",
+    }
+
+    #[cfg(unix)]
+    async fn signal(&mut self) -> &'static str {
+        let [(terminate, its_name), (interrupt, other_name)] = &mut self.signals;
+        tokio::select! {
+            _ = terminate.recv() => its_name,
+            _ = interrupt.recv() => other_name,
+        }
+    }
+
+    #[cfg(not(unix))]
+    async fn signal(&mut self) -> &'static str {
+        let _ = tokio::signal::ctrl_c().await;
+        "Ctrl-C"
     }
 }
 
@@ -26,22 +66,4 @@ fn stdin_closed() -> oneshot::Receiver<()> {
         let _ = sender.send(());
     });
     receiver
-}
-
-#[cfg(unix)]
-async fn terminated() {
-    match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
-        Ok(mut signal) => {
-            signal.recv().await;
-        }
-        Err(e) => {
-            tracing::warn!("SIGTERM cannot be handled: {e}");
-            std::future::pending().await
-        }
-    }
-}
-
-#[cfg(not(unix))]
-async fn terminated() {
-    std::future::pending().await
 }

@@ -40,9 +40,10 @@ pub fn run(args: Args) -> Result<(), Failure> {
         return crate::pipe::print(&lines);
     }
     block_on(async {
+        let ending = life::Ending::listen()?;
         let server = NameServer::start(config).await.map_err(Failure::new)?;
         println!("The Name Server boot success. serializeType=JSON, address {}", server.local_addr());
-        let reason = life::until_told(false).await;
+        let reason = ending.wait(false).await;
         tracing::info!("{reason}: shutting down");
         server.shutdown().await;
         Ok(())

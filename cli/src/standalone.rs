@@ -89,6 +89,7 @@ async fn serve(args: &Args, mut config: BrokerConfig, data: PathBuf) -> Result<(
         config_store_path: folder.join("namesrv.properties").display().to_string(),
         ..NameServerConfig::default()
     };
+    let ending = life::Ending::listen()?;
     let name_server = NameServer::start(names).await.map_err(Failure::new)?;
     let mut namesrv = name_server.local_addr();
     if namesrv.ip().is_unspecified() {
@@ -103,7 +104,7 @@ async fn serve(args: &Args, mut config: BrokerConfig, data: PathBuf) -> Result<(
         }
     };
     announce(args, &broker, &namesrv.to_string(), &data)?;
-    let reason = life::until_told(args.ephemeral).await;
+    let reason = ending.wait(args.ephemeral).await;
     tracing::info!("{reason}: shutting down");
     broker.shutdown().await;
     name_server.shutdown().await;
