@@ -229,13 +229,22 @@ impl RetentionTarget for Target {
     }
 }
 
+/// The directory is ours while this lives.
+struct DirectoryLock(File);
+
+impl Drop for DirectoryLock {
+    fn drop(&mut self) {
+        crate::platform::unlock(&self.0);
+    }
+}
+
 /// Owns the threads and the lock file.
 pub(crate) struct Life {
     inner: Arc<Inner>,
     threads: Mutex<Vec<JoinHandle<()>>>,
     retention: Mutex<Option<RetentionService>>,
     /// Some while the directory is ours.
-    lock: Mutex<Option<File>>,
+    lock: Mutex<Option<DirectoryLock>>,
     abort: PathBuf,
 }
 
@@ -369,7 +378,7 @@ fn check(options: &StoreOptions) -> Result<(), OpenError> {
     Ok(())
 }
 
-fn lock(options: &StoreOptions) -> Result<File, OpenError> {
+fn lock(options: &StoreOptions) -> Result<DirectoryLock, OpenError> {
     let path = options.root.join("lock");
     let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path);
     let mut file = file.map_err(OpenError::io("open", &path))?;
@@ -377,7 +386,7 @@ fn lock(options: &StoreOptions) -> Result<File, OpenError> {
         return Err(OpenError::InUse { root: options.root.clone(), lock: path });
     }
     file.write_all(b"lock").map_err(OpenError::io("write", &path))?;
-    Ok(file)
+    Ok(DirectoryLock(file))
 }
 
 fn write_abort(path: &std::path::Path) -> Result<(), OpenError> {
@@ -390,7 +399,7 @@ fn write_abort(path: &std::path::Path) -> Result<(), OpenError> {
     write().map_err(OpenError::io("write", path))
 }
 
-fn start(inner: &Arc<Inner>, lock: File, abort: PathBuf) -> Result<Life, OpenError> {
+fn start(inner: &Arc<Inner>, lock: DirectoryLock, abort: PathBuf) -> Result<Life, OpenError> {
     let life = Life {
         inner: inner.clone(),
         threads: Mutex::default(),

@@ -286,28 +286,17 @@ fn page_size() -> usize {
 }
 
 /// Takes an exclusive lock on byte 0 of `file`, as Java's `FileChannel.tryLock(0, 1, false)` does; false when another
-/// open file of this or another process (ours or Java's) holds it. The lock ends with the file.
+/// open file of this or another process (ours or Java's) holds it. The lock ends with
+/// [`unlock`], or when the file is closed and no child process just being started has it.
 pub(crate) fn try_lock(file: &File) -> io::Result<bool> {
     #[cfg(target_os = "linux")]
     {
-        use std::os::fd::AsRawFd;
         // A lock of the open file, not of the process: a second store in this process is refused too, and closing its
         // descriptor does not give up ours. It excludes the record locks that Java takes.
-        // SAFETY: flock is plain data of which zero is a value; the call reads it and the descriptor is open.
-        let result = unsafe {
-            let mut range: libc::flock = std::mem::zeroed();
-            range.l_type = libc::F_WRLCK as _;
-            range.l_whence = libc::SEEK_SET as _;
-            range.l_len = 1;
-            libc::fcntl(file.as_raw_fd(), libc::F_OFD_SETLK, &range)
-        };
-        if result == 0 {
-            return Ok(true);
-        }
-        let error = io::Error::last_os_error();
-        match error.raw_os_error() {
-            Some(libc::EACCES | libc::EAGAIN) => Ok(false),
-            _ => Err(error),
+        match set_lock(file, libc::F_WRLCK) {
+            Ok(()) => Ok(true),
+            Err(error) if matches!(error.raw_os_error(), Some(libc::EACCES | libc::EAGAIN)) => Ok(false),
+            Err(error) => Err(error),
         }
     }
     #[cfg(all(unix, not(target_os = "linux")))]
@@ -323,6 +312,35 @@ pub(crate) fn try_lock(file: &File) -> io::Result<bool> {
     {
         let _ = file;
         Ok(true)
+    }
+}
+
+/// Gives the lock of [`try_lock`] up at once: closing the file would not, while a child process that another thread is
+/// just starting still has it.
+pub(crate) fn unlock(file: &File) {
+    #[cfg(target_os = "linux")]
+    let _ = set_lock(file, libc::F_UNLCK);
+    #[cfg(all(unix, not(target_os = "linux")))]
+    let _ = rustix::fs::flock(file, rustix::fs::FlockOperation::Unlock);
+    #[cfg(not(unix))]
+    let _ = file;
+}
+
+#[cfg(target_os = "linux")]
+fn set_lock(file: &File, kind: libc::c_int) -> io::Result<()> {
+    use std::os::fd::AsRawFd;
+    // SAFETY: flock is plain data of which zero is a value; the call reads it and the descriptor is open.
+    let result = unsafe {
+        let mut range: libc::flock = std::mem::zeroed();
+        range.l_type = kind as _;
+        range.l_whence = libc::SEEK_SET as _;
+        range.l_len = 1;
+        libc::fcntl(file.as_raw_fd(), libc::F_OFD_SETLK, &range)
+    };
+    if result == 0 {
+        Ok(())
+    } else {
+        Err(io::Error::last_os_error())
     }
 }
 
