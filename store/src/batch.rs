@@ -3,7 +3,7 @@
 //! A batch is scratch space: it is filled, appended and cleared, and keeps its memory. It knows no store; the queue
 //! handles of its records are looked up before the append lock is taken.
 use crate::error::AppendError;
-use crate::index::{entries_of, IndexEntry, IndexedRecord};
+use crate::index::{entries_from, IndexEntry, IndexedRecord, KnownProperties};
 use crate::options::RECORD_EXTRA_BYTES_MAX;
 use crate::queue::{Queue, QueueTable};
 use crate::types::RecordResult;
@@ -56,14 +56,14 @@ pub(crate) struct Facts {
 }
 
 impl Facts {
-    /// Reads what is needed from the fields of a record (store.md 3.1, 3.2).
-    pub fn of(topic: &str, sys_flag: i32, properties_text: &str) -> Self {
+    /// Takes what is needed from the fields of a record (store.md 3.1, 3.2).
+    pub fn of(topic: &str, sys_flag: i32, known: &KnownProperties<'_>) -> Self {
         let kind = sysflag::transaction_type(sys_flag);
         let enters_queue = kind == sysflag::TRANSACTION_NOT || kind == sysflag::TRANSACTION_COMMIT;
-        let tags_code = properties::get(properties_text, properties::TAGS).map_or(0, hash::tags_code);
+        let tags_code = known.tags.map_or(0, hash::tags_code);
         let mut delay_level = 0;
         if topic == topic::SCHEDULE {
-            let level = properties::get(properties_text, properties::DELAY).and_then(|text| text.parse().ok());
+            let level = known.delay.and_then(|text| text.parse().ok());
             delay_level = level.filter(|level| *level > 0).unwrap_or(0);
         }
         Self { tags_code, delay_level, enters_queue }
@@ -158,7 +158,8 @@ impl AppendBatch {
         let keys_before = self.keys.len();
         let (topic, properties, sys_flag) = (message.topic, message.properties, message.sys_flag);
         let record = IndexedRecord { topic, properties, sys_flag, physical: 0, store_timestamp: 0 };
-        entries_of(&record, &mut self.keys);
+        let known = KnownProperties::of(properties);
+        entries_from(&record, &known, &mut self.keys);
         let topic_end = self.bytes.len() - properties.len() - 2;
         self.entries.push(Entry {
             at,
@@ -168,7 +169,7 @@ impl AppendBatch {
             timestamp_at: encoded.store_timestamp_at,
             group_count: 1,
             group_bytes: encoded.len,
-            facts: Facts::of(topic, sys_flag, properties),
+            facts: Facts::of(topic, sys_flag, &known),
             key_count: self.keys.len() - keys_before,
             queue: None,
         });

@@ -232,7 +232,7 @@ impl Dispatch {
 /// An empty vector for references of another lifetime, in the same memory: collecting a vector's own iterator reuses it.
 fn recycle<'b>(mut arrivals: Vec<Arrival<'_>>) -> Vec<Arrival<'b>> {
     arrivals.clear();
-    arrivals.into_iter().filter_map(|_| None).collect()
+    arrivals.into_iter().map_while(|_| None).collect()
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@
 use crate::batch::Facts;
 use crate::checkpoint::Checkpoint;
 use crate::error::OpenError;
-use crate::index::{entries_of, IndexEntry, IndexService, IndexedRecord};
+use crate::index::{entries_of, IndexEntry, IndexService, IndexedRecord, KnownProperties};
 use crate::log::recover::{self, Pass, RecoverOptions};
 use crate::log::Log;
 use crate::options::StoreOptions;
@@ -36,7 +36,7 @@ impl Rebuild<'_> {
         if physical >= self.queues_end && !self.abnormal {
             self.offer_keys(view, physical);
         }
-        let facts = Facts::of(view.topic(), view.sys_flag(), view.properties());
+        let facts = Facts::of(view.topic(), view.sys_flag(), &KnownProperties::of(view.properties()));
         if !facts.enters_queue || self.was_deleted(view.topic(), physical) {
             return Ok(true);
         }

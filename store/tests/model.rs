@@ -68,20 +68,21 @@ impl Log {
     }
 
     fn check(&self, store: &Store) {
-        let mut queues: BTreeMap<(usize, i32), Vec<(i64, Vec<u8>)>> = BTreeMap::new();
+        type Bodies = Vec<(i64, Vec<u8>)>;
+        let mut queues: BTreeMap<(usize, i32), Bodies> = BTreeMap::new();
         for (topic, queue, body, result) in &self.0 {
             queues.entry((*topic, *queue)).or_default().push((result.queue_offset, body.clone()));
         }
-        for topic in 0..TOPICS.len() {
+        for (topic, name) in TOPICS.iter().enumerate() {
             for queue in 0..3 {
                 let wanted = queues.remove(&(topic, queue)).unwrap_or_default();
                 assert!(
                     wanted.iter().map(|(offset, _)| *offset).eq(0..wanted.len() as i64),
                     "offsets without gap or double"
                 );
-                let found = bodies(store, TOPICS[topic], queue);
-                assert_eq!(found.len(), wanted.len(), "{}/{queue}", TOPICS[topic]);
-                assert!(found == wanted, "{}/{queue}", TOPICS[topic]);
+                let found = bodies(store, name, queue);
+                assert_eq!(found.len(), wanted.len(), "{name}/{queue}");
+                assert!(found == wanted, "{name}/{queue}");
             }
         }
     }

@@ -2,7 +2,8 @@
 //! tag as `T#tag` (5.4.0; 4.9.7 does not index it); nothing for rolled back transactions. One function for the dispatcher
 //! and for reading the log again.
 
-use ferromq_protocol::{hash, properties, sysflag};
+use ferromq_protocol::hash::IndexKeyHasher;
+use ferromq_protocol::{properties, sysflag};
 
 use super::IndexEntry;
 
@@ -26,17 +27,92 @@ pub struct IndexedRecord<'a> {
     pub store_timestamp: i64,
 }
 
+/// The properties that index and consume queues look at, found in one pass.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct KnownProperties<'a> {
+    pub unique_key: Option<&'a str>,
+    pub keys: Option<&'a str>,
+    pub tags: Option<&'a str>,
+    pub delay: Option<&'a str>,
+}
+
+impl<'a> KnownProperties<'a> {
+    /// As `properties::get` finds each: of equal names the last one wins, an empty value is none.
+    pub fn of(text: &'a str) -> Self {
+        let mut known = Self::default();
+        let bytes = text.as_bytes();
+        // Bytes by hand: entries are short, and this is on the way of every message.
+        let (mut start, mut name_end) = (0, None);
+        for (at, byte) in bytes.iter().enumerate() {
+            match byte {
+                1 if name_end.is_none() => name_end = Some(at),
+                2 => {
+                    known.take(text, start, name_end, at);
+                    (start, name_end) = (at + 1, None);
+                }
+                _ => {}
+            }
+        }
+        known.take(text, start, name_end, bytes.len());
+        known
+    }
+
+    /// Looks at the entry at `start..end` whose name ends at `name_end`.
+    fn take(&mut self, text: &'a str, start: usize, name_end: Option<usize>, end: usize) {
+        let Some((name_end, value)) = name_end.and_then(|at| Some((at, text.get(at + 1..end)?))) else { return };
+        if value.is_empty() {
+            return;
+        }
+        match &text[start..name_end] {
+            properties::UNIQ_KEY => self.unique_key = Some(value),
+            properties::KEYS => self.keys = Some(value),
+            properties::TAGS => self.tags = Some(value),
+            properties::DELAY => self.delay = Some(value),
+            _ => {}
+        }
+    }
+}
+
 /// Adds the index entries of one record to `out`, in the order in which they are to be written.
 pub fn entries_of(record: &IndexedRecord<'_>, out: &mut Vec<IndexEntry>) {
+    entries_from(record, &KnownProperties::of(record.properties), out);
+}
+
+/// As [`entries_of`], with the properties looked up before.
+pub(crate) fn entries_from(record: &IndexedRecord<'_>, known: &KnownProperties<'_>, out: &mut Vec<IndexEntry>) {
     if sysflag::transaction_type(record.sys_flag) == sysflag::TRANSACTION_ROLLBACK {
         return;
     }
-    let unique = properties::get(record.properties, properties::UNIQ_KEY);
-    let keys = properties::get(record.properties, properties::KEYS).unwrap_or("");
-    let keys = keys.split(KEY_SEPARATOR).filter(|key| !key.is_empty());
-    let entry = |hash| IndexEntry { hash, physical: record.physical, store_timestamp: record.store_timestamp };
-    out.extend(unique.into_iter().chain(keys).map(|key| entry(hash::index_key_hash(record.topic, key))));
-    if let Some(tag) = properties::get(record.properties, properties::TAGS) {
-        out.push(entry(hash::index_key_hash(record.topic, &format!("{TAG_KEY_PREFIX}{tag}"))));
+    let hasher = IndexKeyHasher::new(record.topic);
+    let entry = |parts: &[&str]| {
+        let (physical, store_timestamp) = (record.physical, record.store_timestamp);
+        IndexEntry { hash: hasher.hash(parts), physical, store_timestamp }
+    };
+    let keys = known.keys.unwrap_or("").split(KEY_SEPARATOR).filter(|key| !key.is_empty());
+    out.extend(known.unique_key.into_iter().chain(keys).map(|key| entry(&[key])));
+    if let Some(tag) = known.tags {
+        out.push(entry(&[TAG_KEY_PREFIX, tag]));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        /// One pass finds what the look-up by name finds, in well-formed texts and in others.
+        #[test]
+        fn one_pass_finds_the_same(parts in prop::collection::vec(
+            prop_oneof![
+                Just("UNIQ_KEY"), Just("KEYS"), Just("TAGS"), Just("DELAY"), Just("\u{1}"), Just("\u{2}"), Just("x"), Just("K")
+            ], 0..30)) {
+            let text = parts.concat();
+            let known = KnownProperties::of(&text);
+            prop_assert_eq!(known.unique_key, properties::get(&text, properties::UNIQ_KEY));
+            prop_assert_eq!(known.keys, properties::get(&text, properties::KEYS));
+            prop_assert_eq!(known.tags, properties::get(&text, properties::TAGS));
+            prop_assert_eq!(known.delay, properties::get(&text, properties::DELAY));
+        }
     }
 }

@@ -31,6 +31,7 @@ use file::{Shape, Wanted};
 use files::IndexFiles;
 use worker::Shared;
 
+pub(crate) use keys::{entries_from, KnownProperties};
 pub use keys::{entries_of, IndexedRecord, TAG_KEY_PREFIX};
 
 /// One key of one record, as the dispatcher hands it over.

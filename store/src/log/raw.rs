@@ -3,7 +3,7 @@
 use super::{Descriptor, Log};
 use crate::batch::Facts;
 use crate::error::{AppendError, NotWritable};
-use crate::index::{entries_of, IndexEntry, IndexedRecord};
+use crate::index::{entries_from, IndexEntry, IndexedRecord, KnownProperties};
 use crate::queue::QueueTable;
 use ferromq_protocol::record::{self, RecordError, RecordView};
 use std::time::Instant;
@@ -113,9 +113,10 @@ pub(crate) fn describe(
 ) -> Descriptor {
     let (topic, properties, sys_flag) = (view.topic(), view.properties(), view.sys_flag());
     let store_timestamp = view.store_timestamp();
-    let facts = Facts::of(topic, sys_flag, properties);
+    let known = KnownProperties::of(properties);
+    let facts = Facts::of(topic, sys_flag, &known);
     let before = keys.len();
-    entries_of(&IndexedRecord { topic, properties, sys_flag, physical, store_timestamp }, keys);
+    entries_from(&IndexedRecord { topic, properties, sys_flag, physical, store_timestamp }, &known, keys);
     let queue = queues.find_or_create(topic, view.queue_id());
     if facts.enters_queue {
         queue.raise_next_offset(view.queue_offset() + 1);
