@@ -6,7 +6,7 @@ use crate::failure::Failure;
 use crate::format::{Format, FIELDS};
 use crate::reader::{Limits, Reader};
 use crate::when::From;
-use crate::{block_on, life};
+use crate::{block_on, goodbye, life};
 use ferromq::{ConsumeFrom, LitePullConsumer};
 
 /// Arguments.
@@ -59,7 +59,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
             Ok(()) => reader.finish().await,
             failed => failed,
         };
-        consumer.shutdown().await;
+        goodbye(consumer.shutdown(), &outcome).await;
         outcome
     })
 }

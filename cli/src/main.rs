@@ -19,6 +19,7 @@ use clap::{Parser, Subcommand};
 use failure::Failure;
 use std::io::IsTerminal;
 use std::process::ExitCode;
+use std::time::Duration;
 
 /// Messaging in the Apache RocketMQ protocol.
 #[derive(Parser)]
@@ -99,4 +100,13 @@ fn block_on<F: std::future::Future<Output = Result<(), Failure>>>(future: F) -> 
     // A blocked read of standard input must not keep the process alive.
     runtime.shutdown_background();
     outcome
+}
+
+/// Lets a client take leave of its brokers. After a failure they may not answer, and the error shall not wait for that.
+async fn goodbye(shutdown: impl std::future::Future<Output = ()>, outcome: &Result<(), Failure>) {
+    const AFTER_FAILURE: Duration = Duration::from_millis(500);
+    match outcome {
+        Ok(()) => shutdown.await,
+        Err(_) => drop(tokio::time::timeout(AFTER_FAILURE, shutdown).await),
+    }
 }

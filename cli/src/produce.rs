@@ -1,7 +1,7 @@
 //! `ferromq produce`: every line of standard input, or of files, becomes a message.
-use crate::block_on;
 use crate::failure::Failure;
 use crate::progress::Progress;
+use crate::{block_on, goodbye};
 use ferromq::{Message, Producer};
 use std::path::PathBuf;
 use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncRead, AsyncReadExt, BufReader};
@@ -51,7 +51,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
     block_on(async {
         let producer = Producer::builder(&args.group).namesrv(&args.namesrv).start().await.map_err(Failure::new)?;
         let outcome = send_all(&args, &producer).await;
-        producer.shutdown().await;
+        goodbye(producer.shutdown(), &outcome).await;
         outcome
     })
 }

@@ -15,8 +15,6 @@ use std::time::{Duration, Instant};
 const POLL: Duration = Duration::from_millis(500);
 /// With `--exit`: brokers that do not answer for this long end the command with their error.
 const BROKER_PATIENCE: Duration = Duration::from_secs(15);
-/// Without `--exit`: time of silence after which a broker is asked whether it is there.
-const QUIET: Duration = Duration::from_secs(5);
 /// With `--exit`: a member of a group that gets no queue for this long ends with an error; the others have them all.
 const SHARE_PATIENCE: Duration = Duration::from_secs(30);
 
@@ -39,7 +37,6 @@ pub struct Reader<'a> {
     out: BufWriter<std::io::Stdout>,
     progress: Progress,
     ends: Ends,
-    watch: Watch,
     /// Offset of the first message of a queue that was polled but not printed.
     left: HashMap<MessageQueue, i64>,
 }
@@ -48,8 +45,8 @@ impl<'a> Reader<'a> {
     /// Nothing read yet; without a format it prints JSON.
     pub fn new(consumer: &'a LitePullConsumer, format: Option<Format>, limits: Limits) -> Reader<'a> {
         let out = BufWriter::new(std::io::stdout());
-        let (progress, ends, watch) = (Progress::new("received"), Ends::new(), Watch::new());
-        Reader { consumer, limits, format, out, progress, ends, watch, left: HashMap::new() }
+        let (progress, ends) = (Progress::new("received"), Ends::new());
+        Reader { consumer, limits, format, out, progress, ends, left: HashMap::new() }
     }
 
     /// Reads until a limit is reached or the reader of standard output is gone.
@@ -66,10 +63,7 @@ impl<'a> Reader<'a> {
             if printed < messages.len() || self.enough() {
                 return Ok(());
             }
-            if messages.is_empty() && !self.limits.exit {
-                self.watch.look(self.consumer).await;
-            } else if !messages.is_empty() {
-                self.watch.heard();
+            if !messages.is_empty() {
                 self.commit().await?;
             }
         }
@@ -173,43 +167,6 @@ impl Ends {
                 }
                 Ok(false)
             }
-        }
-    }
-}
-
-/// Says once that a broker is silent, and once that it is back; the consumer itself goes on trying.
-struct Watch {
-    heard: Instant,
-    silent: bool,
-}
-
-impl Watch {
-    fn new() -> Watch {
-        Watch { heard: Instant::now(), silent: false }
-    }
-
-    /// Messages came.
-    fn heard(&mut self) {
-        self.heard = Instant::now();
-    }
-
-    /// Nothing came: asks the broker, when it is time.
-    async fn look(&mut self, consumer: &LitePullConsumer) {
-        let Some(queue) = consumer.assignment().into_iter().next().filter(|_| self.heard.elapsed() > QUIET) else {
-            return;
-        };
-        self.heard();
-        match consumer.max_offset(&queue).await {
-            Ok(_) if self.silent => {
-                self.silent = false;
-                tracing::warn!("the broker of {queue} answers again");
-            }
-            Ok(_) => {}
-            Err(error) if !self.silent => {
-                self.silent = true;
-                tracing::warn!("waiting for the broker of {queue}: {error}");
-            }
-            Err(_) => {}
         }
     }
 }
