@@ -72,7 +72,7 @@ impl Reader {
             return answer(GetStatus::OffsetFoundNull, queue.next_file_start(offset));
         };
         units.limit((SCAN_BYTES / UNIT_BYTES).max(request.max_count));
-        if !request.blocking && max - offset > RECENT_UNITS && !units.is_resident() {
+        if !request.blocking && max - offset > RECENT_UNITS && !queue.is_resident(offset, &units) {
             return Err(WouldBlock);
         }
         let mut scan = Scan {
@@ -183,7 +183,16 @@ impl Scan<'_> {
             (0, false) => GetStatus::NoMatchedMessage,
         };
         let suggest_slave = self.last_physical > 0 && !self.reader.in_memory(self.log, self.last_physical);
-        Ok(GetResult { status, next_offset: self.next, min_offset: min, max_offset: max, slices, count, bytes, suggest_slave })
+        Ok(GetResult {
+            status,
+            next_offset: self.next,
+            min_offset: min,
+            max_offset: max,
+            slices,
+            count,
+            bytes,
+            suggest_slave,
+        })
     }
 }
 

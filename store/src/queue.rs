@@ -18,13 +18,20 @@ use parking_lot::{Mutex, RwLock};
 use std::collections::VecDeque;
 use std::io;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::Arc;
 
 pub(crate) use table::QueueTable;
 
 /// Bytes reserved ahead of the units: 3,276 units. Reserving costs a system call.
 const RESERVE_BYTES: usize = 64 * 1024;
+/// Units whose residency is asked for at once, and remembered for a moment: a reader that goes on asks the system once for
+/// dozens of reads.
+const RESIDENT_WINDOW: i64 = 4096;
+/// Units behind the window that a read which starts in it may touch.
+const RESIDENT_MARGIN: usize = 800;
+/// How long the answer holds. Should the pages be evicted sooner, a read waits for the disk once.
+const RESIDENT_MS: u32 = 1000;
 
 /// The file that is written to.
 #[derive(Debug)]
@@ -54,6 +61,9 @@ pub(crate) struct Queue {
     flushed: AtomicI64,
     /// Among the dirty queues.
     dirty: AtomicBool,
+    /// Number of the window that was last found to be in memory (upper half), and when, milliseconds (lower half). Stored by
+    /// any reader.
+    resident: AtomicU64,
     /// Its topic was removed: nothing is written any more.
     removed: AtomicBool,
     files: RwLock<VecDeque<Arc<QueueFile>>>,
@@ -73,6 +83,7 @@ impl Queue {
             physical_end: AtomicI64::new(0),
             flushed: AtomicI64::new(0),
             dirty: AtomicBool::new(false),
+            resident: AtomicU64::new(0),
             removed: AtomicBool::new(false),
             files: RwLock::new(VecDeque::new()),
             writing: Mutex::new(None),
@@ -259,6 +270,24 @@ impl Queue {
         let from = (offset - start) as usize * UNIT_BYTES;
         let to = ((max - start) as usize * UNIT_BYTES).min(self.file_bytes);
         Some(Units { map, from, to })
+    }
+
+    /// True when reading `units`, which start at `offset`, will most likely not wait for the disk.
+    pub fn is_resident(&self, offset: i64, units: &Units) -> bool {
+        let (now, window) = (crate::log::now_ms() as u32, (offset / RESIDENT_WINDOW) as u32);
+        let known = self.resident.load(Ordering::Relaxed);
+        if (known >> 32) as u32 == window && now.wrapping_sub(known as u32) < RESIDENT_MS {
+            return true;
+        }
+        let start = (offset / RESIDENT_WINDOW * RESIDENT_WINDOW).max(self.file_start(offset)).max(self.min());
+        let whole = self.units(start).is_some_and(|mut units| {
+            units.limit(RESIDENT_WINDOW as usize + RESIDENT_MARGIN);
+            units.is_resident()
+        });
+        if whole {
+            self.resident.store(u64::from(window) << 32 | u64::from(now), Ordering::Relaxed);
+        }
+        whole || units.is_resident()
     }
 
     fn file_at(&self, base: u64) -> Option<Arc<QueueFile>> {
