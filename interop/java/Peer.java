@@ -24,17 +24,20 @@ import org.apache.rocketmq.common.consumer.ConsumeFromWhere;
 import org.apache.rocketmq.common.message.Message;
 import org.apache.rocketmq.common.message.MessageExt;
 import org.apache.rocketmq.common.message.MessageQueue;
+import org.apache.rocketmq.tools.command.MQAdminStartup;
 
 /**
- * The official Java client as the other side of the interop tests.
+ * The official Java client as the other side of the interop tests. One process runs steps one after the other, separated
+ * by an argument "+":
  *
- *   Peer produce NAMESRV TOPIC MODE COUNT [key=value ...]     MODE: sync async oneway ordered batch
- *   Peer consume NAMESRV TOPIC GROUP MODE EXPRESSION COUNT    MODE: concurrent orderly broadcast litepull assign;
- *                                                             COUNT 0: until standard input closes
+ *   produce NAMESRV TOPIC MODE COUNT [pad=BYTES]                MODE: sync async oneway ordered batch
+ *   consume NAMESRV TOPIC GROUP MODE EXPRESSION COUNT [fail=1]  MODE: concurrent orderly broadcast litepull assign;
+ *                                                               COUNT 0: until standard input closes
+ *   admin COMMAND [ARGUMENT ...]                                mqadmin, as its script calls it
  *
- * One line per event on standard output: SENT key queue offset broker; GOT key queue offset tag reconsumed broker; READY; DONE n.
- * Environment: FAIL_FIRST=1 lets the listener fail every message once. A message's key is `<mode>-<n>`; its body is
- * `body of <key>`, padded to PAD bytes; TAG cycles through TagA, TagB, TagC.
+ * One line per event on standard output: SENT key queue offset broker; GOT key queue offset tag reconsumed broker; READY;
+ * DONE n at the end of every step. fail=1 lets the listener fail every message once. A message's key is `<mode>-<n>`; its
+ * body is `body of <key>`, padded to `pad` bytes; the tag cycles through TagA, TagB, TagC.
  */
 public class Peer {
     static final PrintStream OUT = new PrintStream(System.out, true, StandardCharsets.UTF_8);
@@ -46,11 +49,16 @@ public class Peer {
 
     public static void main(String[] args) throws Exception {
         try {
-            if (args[0].equals("produce")) {
-                produce(args[1], args[2], args[3], Integer.parseInt(args[4]));
-            } else {
-                consume(args[1], args[2], args[3], args[4], args[5], Integer.parseInt(args[6]));
+            List<String> step = new ArrayList<>();
+            for (String arg : args) {
+                if (arg.equals("+")) {
+                    run(step);
+                    step.clear();
+                } else {
+                    step.add(arg);
+                }
             }
+            run(step);
             System.exit(0);
         } catch (Throwable e) {
             e.printStackTrace();
@@ -58,10 +66,36 @@ public class Peer {
         }
     }
 
-    static Message message(String topic, String mode, int n) {
+    static void run(List<String> step) throws Exception {
+        String[] a = step.toArray(new String[0]);
+        switch (a[0]) {
+            case "produce":
+                produce(a[1], a[2], a[3], Integer.parseInt(a[4]), Integer.parseInt(option(a, "pad", "0")));
+                break;
+            case "consume":
+                consume(a[1], a[2], a[3], a[4], a[5], Integer.parseInt(a[6]), option(a, "fail", "0").equals("1"));
+                break;
+            case "admin":
+                MQAdminStartup.main0(step.subList(1, a.length).toArray(new String[0]), null);
+                say("DONE 0");
+                break;
+            default:
+                throw new IllegalArgumentException(a[0]);
+        }
+    }
+
+    static String option(String[] step, String name, String otherwise) {
+        for (String word : step) {
+            if (word.startsWith(name + "=")) {
+                return word.substring(name.length() + 1);
+            }
+        }
+        return otherwise;
+    }
+
+    static Message message(String topic, String mode, int n, int pad) {
         String key = mode + "-" + n;
         StringBuilder body = new StringBuilder("body of " + key);
-        int pad = Integer.parseInt(System.getenv().getOrDefault("PAD", "0"));
         while (body.length() < pad) {
             body.append(" .");
         }
@@ -79,7 +113,7 @@ public class Peer {
             + r.getMessageQueue().getBrokerName());
     }
 
-    static void produce(String namesrv, String topic, String mode, int count) throws Exception {
+    static void produce(String namesrv, String topic, String mode, int count, int pad) throws Exception {
         DefaultMQProducer producer = new DefaultMQProducer("PG_interop_" + mode);
         producer.setNamesrvAddr(namesrv);
         producer.setSendMsgTimeout(10000);
@@ -90,7 +124,7 @@ public class Peer {
             for (int n = 0; n < count; n += 10) {
                 List<Message> list = new ArrayList<>();
                 for (int k = n; k < Math.min(n + 10, count); k++) {
-                    list.add(message(topic, mode, k));
+                    list.add(message(topic, mode, k, pad));
                 }
                 SendResult r = producer.send(list);
                 for (int k = 0; k < list.size(); k++) {
@@ -101,7 +135,7 @@ public class Peer {
         } else {
             for (int i = 0; i < count; i++) {
                 int n = i;
-                Message m = message(topic, mode, n);
+                Message m = message(topic, mode, n, pad);
                 switch (mode) {
                     case "sync":
                         sent(mode, n, producer.send(m));
@@ -158,10 +192,11 @@ public class Peer {
     /** Counts down per distinct key, and tells which ones have to fail this time. */
     static final class Ledger {
         final Map<String, Integer> seen = new ConcurrentHashMap<>();
-        final boolean failFirst = "1".equals(System.getenv("FAIL_FIRST"));
+        final boolean failFirst;
         final CountDownLatch left;
 
-        Ledger(int count) {
+        Ledger(int count, boolean failFirst) {
+            this.failFirst = failFirst;
             left = new CountDownLatch(count == 0 ? Integer.MAX_VALUE : count);
         }
 
@@ -186,22 +221,25 @@ public class Peer {
         }
     }
 
-    static void consume(String ns, String topic, String group, String mode, String expr, int count) throws Exception {
+    static void consume(String ns, String topic, String group, String mode, String expr, int count, boolean failFirst)
+        throws Exception {
         if (mode.equals("litepull") || mode.equals("assign")) {
             litePull(ns, topic, group, mode, expr, count);
             return;
         }
-        Ledger ledger = new Ledger(count);
+        Ledger ledger = new Ledger(count, failFirst);
         DefaultMQPushConsumer consumer = new DefaultMQPushConsumer(group);
         consumer.setNamesrvAddr(ns);
         consumer.setConsumeFromWhere(ConsumeFromWhere.CONSUME_FROM_FIRST_OFFSET);
+        // The retry topic of a new group exists from its first heartbeat on: its route is found by polling.
+        consumer.setPollNameServerInterval(1000);
         consumer.subscribe(topic, expr);
         if (mode.equals("broadcast")) {
             broadcasting(consumer);
         }
         if (mode.equals("orderly")) {
             consumer.registerMessageListener((MessageListenerOrderly) (messages, context) -> {
-                context.setSuspendCurrentQueueTimeMillis(100);
+                context.setSuspendCurrentQueueTimeMillis(20);
                 for (MessageExt m : messages) {
                     if (ledger.fails(m)) {
                         return ConsumeOrderlyStatus.SUSPEND_CURRENT_QUEUE_A_MOMENT;
@@ -238,7 +276,7 @@ public class Peer {
     }
 
     static void litePull(String ns, String topic, String group, String mode, String expr, int count) throws Exception {
-        Ledger ledger = new Ledger(count);
+        Ledger ledger = new Ledger(count, false);
         DefaultLitePullConsumer consumer = new DefaultLitePullConsumer(group);
         consumer.setNamesrvAddr(ns);
         consumer.setConsumeFromWhere(ConsumeFromWhere.CONSUME_FROM_FIRST_OFFSET);

@@ -1,11 +1,19 @@
 //! Apache's own name server and broker, on free loopback ports, in a folder of the caller.
-use crate::java::JVM;
-use crate::{free_port_triple, Java, JavaError, Jars, Release};
+use crate::java::{write_logging, JVM};
+use crate::{free_port_triple, Jars, Java, JavaError, Release};
 use std::fs;
+use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
+
+/// Longest time from a broker's "boot success" until its name server lists it.
+const REGISTERED_WITHIN: Duration = Duration::from_secs(30);
+/// Longest answer that is read.
+const ANSWER_MAX: u32 = 1 << 20;
+const UPDATE_BROKER_CONFIG: i32 = 25;
+const GET_BROKER_CLUSTER_INFO: i32 = 106;
 
 /// A running Apache server.
 #[derive(Debug)]
@@ -21,10 +29,18 @@ impl Apache {
         let port = free_port_triple().map_err(|e| e.to_string())?;
         let conf = folder.join("namesrv.conf");
         write(&conf, &format!("listenPort={port}\n"))?;
-        Apache::start(release, folder, "org.apache.rocketmq.namesrv.NamesrvStartup", &conf, port, &[JVM, &["-Xmx128m"]].concat())
+        Apache::start(
+            release,
+            folder,
+            "org.apache.rocketmq.namesrv.NamesrvStartup",
+            &conf,
+            port,
+            &[JVM, &["-Xmx128m"]].concat(),
+        )
     }
 
-    /// Starts a broker whose data directory is `data` and whose name is `name`. `settings` are lines of broker.conf.
+    /// Starts a broker whose data directory is `data` and whose name is `name`; registered when this returns. `settings` are
+    /// lines of broker.conf.
     pub fn broker(
         release: Release,
         folder: &Path,
@@ -67,7 +83,17 @@ impl Apache {
             data = data.display()
         );
         write(&conf, &text)?;
-        Apache::start(release, folder, "org.apache.rocketmq.broker.BrokerStartup", &conf, port, jvm)
+        let broker = Apache::start(release, folder, "org.apache.rocketmq.broker.BrokerStartup", &conf, port, jvm)?;
+        // 5.x gives up its first registration when it is faster than its own first connection to the name server, and
+        // tries again after 10 s. Setting its permission, to what it is, makes it register at once.
+        let deadline = Instant::now() + REGISTERED_WITHIN;
+        while !is_registered(namesrv, name)? {
+            if Instant::now() > deadline {
+                return Err(format!("{name} did not register at {namesrv}"));
+            }
+            ask(&broker.address, UPDATE_BROKER_CONFIG, "brokerPermission=6")?;
+        }
+        Ok(broker)
     }
 
     fn start(
@@ -80,20 +106,14 @@ impl Apache {
     ) -> Result<Apache, JavaError> {
         let jars = Jars::get(release)?;
         let home = folder.join("home");
-        for part in ["broker", "namesrv"] {
-            // 4.9 does not start without these files.
-            write(
-                &home.join("conf").join(format!("logback_{part}.xml")),
-                "<configuration><root level=\"OFF\"/></configuration>\n",
-            )?;
-        }
+        write_logging(&home, &["broker", "namesrv"])?;
         let mut java = Command::new("java");
         java.args(jvm).arg("-XX:MaxDirectMemorySize=1g");
         java.arg(format!("-Duser.home={}", folder.display())).env("ROCKETMQ_HOME", &home).env("HOME", folder);
         java.arg("-cp").arg(&jars.class_path).arg(class).arg("-c").arg(conf);
         let mut process = Java::start(java)?;
         let address = format!("127.0.0.1:{port}");
-        wait_for_port(&address, &mut process)?;
+        process.wait_for("The ")?; // "The broker[...] boot success", "The Name Server boot success"
         Ok(Apache { address, process })
     }
 
@@ -113,16 +133,28 @@ impl Apache {
     }
 }
 
-fn wait_for_port(address: &str, process: &mut Java) -> Result<(), JavaError> {
-    let deadline = Instant::now() + Duration::from_secs(90);
-    while TcpStream::connect(address).is_err() {
-        process.drain();
-        if Instant::now() > deadline {
-            return Err(format!("{address} does not open; output: {:?}", process.seen));
-        }
-        std::thread::park_timeout(Duration::from_millis(50));
-    }
-    Ok(())
+/// Does the name server list this broker?
+pub fn is_registered(namesrv: &str, broker_name: &str) -> Result<bool, JavaError> {
+    let answer = ask(namesrv, GET_BROKER_CLUSTER_INFO, "")?;
+    Ok(answer.contains(&format!("\"{broker_name}\"")))
+}
+
+/// One request without header fields; the whole answer as text.
+fn ask(address: &str, code: i32, body: &str) -> Result<String, JavaError> {
+    let failed = |e: std::io::Error| format!("request {code} to {address}: {e}");
+    let header = format!("{{\"code\":{code},\"flag\":0,\"language\":\"OTHER\",\"opaque\":1,\"version\":0}}");
+    let mut frame = Vec::new();
+    frame.extend((4 + header.len() as u32 + body.len() as u32).to_be_bytes());
+    frame.extend((header.len() as u32).to_be_bytes());
+    frame.extend(header.bytes().chain(body.bytes()));
+    let mut stream = TcpStream::connect(address).map_err(failed)?;
+    stream.set_read_timeout(Some(REGISTERED_WITHIN)).map_err(failed)?;
+    stream.write_all(&frame).map_err(failed)?;
+    let mut length = [0; 4];
+    stream.read_exact(&mut length).map_err(failed)?;
+    let mut answer = vec![0; u32::from_be_bytes(length).min(ANSWER_MAX) as usize];
+    stream.read_exact(&mut answer).map_err(failed)?;
+    Ok(String::from_utf8_lossy(&answer).into_owned())
 }
 
 fn write(path: &Path, text: &str) -> Result<(), JavaError> {

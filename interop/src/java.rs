@@ -1,7 +1,10 @@
 //! A Java process whose standard output is read line by line, with deadlines.
 use crate::{HeaderCodec, Jars, Release};
+use std::fs;
 use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
@@ -29,16 +32,12 @@ pub struct PeerOptions {
     pub release: Release,
     /// Its header codec.
     pub codec: HeaderCodec,
-    /// The listener fails every message once.
-    pub fail_first: bool,
-    /// Bodies are padded to this many bytes (over 4096 the client compresses them).
-    pub pad: usize,
 }
 
 impl PeerOptions {
-    /// Plain messages, no failures.
+    /// Both.
     pub fn new(release: Release, codec: HeaderCodec) -> Self {
-        PeerOptions { release, codec, fail_first: false, pad: 0 }
+        PeerOptions { release, codec }
     }
 }
 
@@ -48,21 +47,43 @@ pub struct Java {
     child: Child,
     stdin: Option<ChildStdin>,
     lines: Receiver<String>,
+    /// Removed at the end.
+    scratch: Option<PathBuf>,
     /// Every line read so far.
     pub seen: Vec<String>,
 }
 
 impl Java {
-    /// Starts the official client with the arguments of `Peer` (see Peer.java).
-    pub fn peer(options: PeerOptions, args: &[&str]) -> Result<Java, JavaError> {
+    /// Starts the official client with one step of `Peer` (see Peer.java).
+    pub fn peer(options: PeerOptions, step: &[&str]) -> Result<Java, JavaError> {
         let jars = Jars::get(options.release)?;
+        let home = jars.folder.join("home");
+        write_logging(&home, &["tools"])?;
+        let scratch = scratch(&jars.folder);
         let mut command = Command::new("java");
         command.args(JVM).arg("-Xmx192m").arg(format!("-Drocketmq.serialize.type={}", options.codec.java_name()));
-        command.arg("-Drocketmq.client.logUseSlf4j=true").arg("-Drocketmq.client.localOffsetStoreDir=".to_owned() + &offsets());
-        command.arg(format!("-Duser.home={}", jars.folder.join("home").display()));
-        command.env("FAIL_FIRST", if options.fail_first { "1" } else { "0" }).env("PAD", options.pad.to_string());
-        command.arg("-cp").arg(&jars.class_path).arg("Peer").args(args);
-        Java::start(command)
+        command.arg("-Drocketmq.client.logUseSlf4j=true");
+        command.arg(format!("-Drocketmq.client.localOffsetStoreDir={}", scratch.display()));
+        command.arg(format!("-Duser.home={}", home.display())).env("ROCKETMQ_HOME", &home);
+        command.arg("-cp").arg(&jars.class_path).arg("Peer").args(step);
+        let mut java = Java::start(command)?;
+        java.scratch = Some(scratch);
+        Ok(java)
+    }
+
+    /// Runs several steps of `Peer` one after the other in one process; returns the lines of each.
+    pub fn steps(options: PeerOptions, steps: &[Vec<String>]) -> Result<Vec<Vec<String>>, JavaError> {
+        let words: Vec<String> = steps.join(&"+".to_owned());
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        let lines = Java::peer(options, &words)?.finish()?;
+        let mut parts: Vec<Vec<String>> =
+            lines.split_inclusive(|line| line.starts_with("DONE ")).map(<[String]>::to_vec).collect();
+        parts.truncate(steps.len()); // what comes after the last step is not its
+        if parts.len() == steps.len() {
+            Ok(parts)
+        } else {
+            Err(format!("{} of {} steps done; lines: {}", parts.len(), steps.len(), lines.join("\n    ")))
+        }
     }
 
     pub(crate) fn start(mut command: Command) -> Result<Java, JavaError> {
@@ -84,7 +105,7 @@ impl Java {
             });
         }
         let stdin = child.stdin.take();
-        Ok(Java { child, stdin, lines, seen: Vec::new() })
+        Ok(Java { child, stdin, lines, scratch: None, seen: Vec::new() })
     }
 
     /// Reads until a line begins with `prefix` and returns it.
@@ -111,7 +132,9 @@ impl Java {
                         return Ok(self.seen[self.seen.len() - 1].clone());
                     }
                 }
-                Err(RecvTimeoutError::Timeout) => return Err(format!("no {what:?} in time; last lines: {}", self.tail())),
+                Err(RecvTimeoutError::Timeout) => {
+                    return Err(format!("no {what:?} in time; last lines: {}", self.tail()))
+                }
                 Err(RecvTimeoutError::Disconnected) => return Err(format!("ended without {what:?}: {}", self.tail())),
             }
         }
@@ -120,14 +143,7 @@ impl Java {
     /// Lets the program end (its standard input closes), checks its exit code and returns all its lines.
     pub fn finish(mut self) -> Result<Vec<String>, JavaError> {
         self.stdin = None;
-        let deadline = Instant::now() + PATIENCE;
-        loop {
-            match self.lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
-                Ok(line) => self.seen.push(line),
-                Err(RecvTimeoutError::Disconnected) => break,
-                Err(RecvTimeoutError::Timeout) => return Err(format!("did not end: {}", self.tail())),
-            }
-        }
+        self.read_to_end("ends")?;
         let status = self.child.wait().map_err(|e| e.to_string())?;
         let bad = self.seen.iter().any(|l| l.starts_with("BAD"));
         if status.success() && !bad {
@@ -155,15 +171,21 @@ impl Java {
     /// SIGTERM, then waits for the end.
     pub fn terminate(mut self) -> Result<(), JavaError> {
         self.signal("TERM");
-        let deadline = Instant::now() + PATIENCE;
+        self.read_to_end("ends on SIGTERM")?;
+        self.child.wait().map(drop).map_err(|e| e.to_string())
+    }
+
+    /// Reads until the process closes its output; gives up when it is silent for too long.
+    fn read_to_end(&mut self, what: &str) -> Result<(), JavaError> {
         loop {
-            match self.lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+            match self.lines.recv_timeout(PATIENCE) {
                 Ok(line) => self.seen.push(line),
-                Err(RecvTimeoutError::Disconnected) => break,
-                Err(RecvTimeoutError::Timeout) => return Err(format!("does not end on SIGTERM: {}", self.tail())),
+                Err(RecvTimeoutError::Disconnected) => return Ok(()),
+                Err(RecvTimeoutError::Timeout) => {
+                    return Err(format!("neither {what} nor says a word: {}", self.tail()))
+                }
             }
         }
-        self.child.wait().map(drop).map_err(|e| e.to_string())
     }
 
     /// Reads what has come, without waiting.
@@ -180,12 +202,27 @@ impl Drop for Java {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+        if let Some(scratch) = &self.scratch {
+            let _ = fs::remove_dir_all(scratch);
+        }
     }
 }
 
-/// A folder of its own per process for broadcast offsets, under the system's temporary folder.
-fn offsets() -> String {
-    static NEXT: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
-    let n = NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-    std::env::temp_dir().join(format!("ferromq-interop-{}-{n}", std::process::id())).display().to_string()
+/// A folder of its own per process, for broadcast offsets.
+fn scratch(folder: &Path) -> PathBuf {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let n = NEXT.fetch_add(1, Ordering::Relaxed);
+    folder.join("scratch").join(format!("{}-{n}", std::process::id()))
+}
+
+/// Logging configurations that some programs do not start without: nothing is logged.
+pub(crate) fn write_logging(home: &Path, programs: &[&str]) -> Result<(), JavaError> {
+    let conf = home.join("conf");
+    fs::create_dir_all(&conf).map_err(|e| format!("cannot create {}: {e}", conf.display()))?;
+    for program in programs {
+        let path = conf.join(format!("logback_{program}.xml"));
+        let text = "<configuration><root level=\"OFF\"/></configuration>\n";
+        fs::write(&path, text).map_err(|e| format!("cannot write {}: {e}", path.display()))?;
+    }
+    Ok(())
 }

@@ -7,7 +7,7 @@ mod jars;
 mod java;
 mod ports;
 
-pub use apache::Apache;
+pub use apache::{is_registered, Apache};
 pub use jars::{missing_tools, Jars};
 pub use java::{Java, JavaError, PeerOptions};
 pub use ports::free_port_triple;

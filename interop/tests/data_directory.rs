@@ -4,7 +4,7 @@ mod support;
 use ferromq_interop::{Apache, HeaderCodec, Java, PeerOptions, Release};
 use ferromq_testing::Cluster;
 use std::path::Path;
-use support::{assert_gapless, events, keys, skipped, Event};
+use support::{assert_gapless, events, keys, places, skipped, step, Event};
 
 const TOPIC: &str = "Moved";
 const MODES: [&str; 3] = ["sync", "ordered", "batch"];
@@ -19,22 +19,16 @@ const SIZES: [(&str, &str); 4] = [
 ];
 
 fn produce(namesrv: &str, release: Release) -> Vec<Event> {
-    let mut sent = Vec::new();
-    for (i, mode) in MODES.iter().enumerate() {
-        let options = PeerOptions { pad: i * 3000, ..PeerOptions::new(release, HeaderCodec::Json) };
-        let lines = Java::peer(options, &["produce", namesrv, TOPIC, mode, COUNT]).unwrap().finish().unwrap();
-        sent.extend(events(&lines, "SENT"));
-    }
-    sent
+    let steps = ["pad=0", "pad=3000", "pad=6000"];
+    let steps: Vec<_> =
+        MODES.iter().zip(steps).map(|(mode, pad)| step(&["produce", namesrv, TOPIC, mode, COUNT, pad])).collect();
+    let lines = Java::steps(PeerOptions::new(release, HeaderCodec::Json), &steps).unwrap();
+    events(&lines.concat(), "SENT")
 }
 
 fn consume(namesrv: &str, release: Release, count: usize) -> Vec<Event> {
     let args = ["consume", namesrv, TOPIC, "G_reader", "concurrent", "*", &count.to_string()];
     events(&Java::peer(PeerOptions::new(release, HeaderCodec::Json), &args).unwrap().finish().unwrap(), "GOT")
-}
-
-fn places(events: &[Event]) -> std::collections::BTreeSet<(String, i32, i64)> {
-    events.iter().map(|e| (e.key.clone(), e.queue, e.offset)).collect()
 }
 
 fn same(sent: &[Event], got: &[Event]) {
@@ -76,7 +70,7 @@ async fn written_by_us_read_by_apache() {
         tokio::task::spawn_blocking(move || {
             let (ns, broker) = theirs(release, &path, &data);
             same(&sent, &consume(&ns.address, release, sent.len()));
-            broker.stop().unwrap();
+            broker.kill();
             ns.kill();
         })
         .await
@@ -108,7 +102,9 @@ async fn written_by_apache_read_by_us() {
         let namesrv = cluster.namesrv_addr();
         tokio::task::spawn_blocking(move || {
             same(&sent, &consume(&namesrv, release, sent.len()));
-            let more = Java::peer(PeerOptions::new(release, HeaderCodec::Json), &["produce", &namesrv, TOPIC, "async", "40"]).unwrap();
+            let more =
+                Java::peer(PeerOptions::new(release, HeaderCodec::Json), &["produce", &namesrv, TOPIC, "async", "40"])
+                    .unwrap();
             let more = events(&more.finish().unwrap(), "SENT");
             let all: Vec<Event> = sent.into_iter().chain(more).collect();
             assert_gapless(&all);

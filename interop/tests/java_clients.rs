@@ -4,56 +4,84 @@ mod support;
 use ferromq_interop::{HeaderCodec, Java, PeerOptions, Release};
 use ferromq_testing::Cluster;
 use std::collections::BTreeSet;
-use support::{assert_gapless, assert_in_order, events, keys, skipped};
+use support::{assert_gapless, assert_in_order, events, keys, places, skipped, step, Event};
 
 const MODES: [&str; 5] = ["sync", "async", "oneway", "ordered", "batch"];
 const COUNT: usize = 60;
+const TOPIC: &str = "Interop";
 
 fn expected(tags: &[usize]) -> BTreeSet<String> {
     let numbers = (0..COUNT).filter(|n| tags.contains(&(n % 3)));
     numbers.flat_map(|n| MODES.map(|mode| format!("{mode}-{n}"))).collect()
 }
 
+/// Sends in every mode; returns what was answered. Every second mode has bodies that the client compresses.
+fn produce_all(options: PeerOptions, namesrv: &str) -> Vec<Event> {
+    let count = COUNT.to_string();
+    let pads = ["pad=0", "pad=6000"].iter().cycle();
+    let steps = MODES.iter().zip(pads).map(|(mode, pad)| step(&["produce", namesrv, TOPIC, mode, &count, pad]));
+    let lines = Java::steps(options, &steps.collect::<Vec<_>>()).unwrap();
+    let sent: Vec<_> = lines.iter().map(|lines| events(lines, "SENT")).collect();
+    for (mode, sent) in MODES.iter().zip(&sent) {
+        assert_eq!(sent.len(), if *mode == "oneway" { 0 } else { COUNT }, "{mode}");
+    }
+    // Messages of one key are in one queue, in order.
+    for key in 0..7 {
+        let of_key = |e: &&Event| {
+            e.key.strip_prefix("ordered-").and_then(|n| n.parse().ok()).is_some_and(|n: usize| n % 7 == key)
+        };
+        let queues: BTreeSet<i32> = sent[3].iter().filter(of_key).map(|e| e.queue).collect();
+        assert_eq!(queues.len(), 1, "order-{key}");
+    }
+    assert_in_order(&sent[3]);
+    sent.concat()
+}
+
 /// Produces in every mode and consumes in every mode; what was sent is what comes, in order where that is promised.
+fn produce_and_consume(options: PeerOptions, namesrv: &str) {
+    let sent = produce_all(options, namesrv);
+    let total = MODES.len() * COUNT;
+    // Group, mode, tags, messages, failing; one after the other in one process.
+    let consumers = [
+        ("G_concurrent", "concurrent", "*", total, "fail=0"),
+        ("G_orderly", "orderly", "*", total, "fail=0"),
+        ("G_tags", "concurrent", "TagA || TagC", total / 3 * 2, "fail=0"),
+        ("G_broadcast", "broadcast", "*", total, "fail=0"),
+        ("G_litepull", "litepull", "*", total, "fail=0"),
+        ("G_assign", "assign", "*", total, "fail=0"),
+        ("G_retry", "concurrent", "*", total, "fail=1"),
+        ("G_suspend", "orderly", "*", total, "fail=1"),
+    ];
+    let steps: Vec<_> = consumers
+        .iter()
+        .map(|(group, mode, tags, count, fail)| {
+            step(&["consume", namesrv, TOPIC, group, mode, tags, &count.to_string(), fail])
+        })
+        .collect();
+    let got: Vec<Vec<Event>> = Java::steps(options, &steps).unwrap().iter().map(|lines| events(lines, "GOT")).collect();
+
+    assert_gapless(&got[0]);
+    assert!(places(&got[0]).is_superset(&places(&sent)), "messages are where their producer was told");
+    for (consumer, got) in consumers.iter().zip(&got) {
+        let tags: &[usize] = if consumer.2 == "*" { &[0, 1, 2] } else { &[0, 2] };
+        assert_eq!(keys(got), expected(tags), "{consumer:?}");
+        if consumer.0 == "G_retry" {
+            assert!(got.iter().all(|e| e.reconsumed == 1), "every message came back through the retry topic");
+        } else {
+            assert_eq!(got.len(), consumer.3, "{consumer:?}: each message once");
+        }
+        if consumer.1 == "orderly" {
+            assert_in_order(got);
+        }
+    }
+}
+
 async fn all_modes(release: Release, codec: HeaderCodec) {
     let cluster = Cluster::start().await.unwrap();
-    cluster.create_topic("Interop", 4).await.unwrap();
+    cluster.create_topic(TOPIC, 4).await.unwrap();
     let namesrv = cluster.namesrv_addr();
-    tokio::task::spawn_blocking(move || {
-        let plain = PeerOptions::new(release, codec);
-        let count = COUNT.to_string();
-        for (i, mode) in MODES.iter().enumerate() {
-            let options = PeerOptions { pad: if i % 2 == 0 { 0 } else { 6000 }, ..plain };
-            let lines = Java::peer(options, &["produce", &namesrv, "Interop", mode, &count]).unwrap().finish().unwrap();
-            let sent = events(&lines, "SENT");
-            assert_eq!(sent.len(), if *mode == "oneway" { 0 } else { COUNT }, "{mode}");
-        }
-        let total = (MODES.len() * COUNT).to_string();
-        let consume = |options, group: &str, mode: &str, tags: &str, count: &str| {
-            let args = ["consume", &namesrv, "Interop", group, mode, tags, count];
-            events(&Java::peer(options, &args).unwrap().finish().unwrap(), "GOT")
-        };
-        let all = consume(plain, "G_concurrent", "concurrent", "*", &total);
-        assert_eq!(keys(&all), expected(&[0, 1, 2]));
-        assert_gapless(&all);
-        let orderly = consume(plain, "G_orderly", "orderly", "*", &total);
-        assert_eq!(keys(&orderly), expected(&[0, 1, 2]));
-        assert_in_order(&orderly);
-        let tagged = consume(plain, "G_tags", "concurrent", "TagA || TagC", &(2 * total.parse::<usize>().unwrap() / 3).to_string());
-        assert_eq!(keys(&tagged), expected(&[0, 2]));
-        for mode in ["broadcast", "litepull", "assign"] {
-            assert_eq!(keys(&consume(plain, &format!("G_{mode}"), mode, "*", &total)), expected(&[0, 1, 2]), "{mode}");
-        }
-        let failing = PeerOptions { fail_first: true, ..plain };
-        let retried = consume(failing, "G_retry", "concurrent", "*", &total);
-        assert_eq!(keys(&retried), expected(&[0, 1, 2]));
-        assert!(retried.iter().all(|e| e.reconsumed == 1), "every message came back through the retry topic");
-        let suspended = consume(failing, "G_suspend", "orderly", "*", &total);
-        assert_eq!(keys(&suspended), expected(&[0, 1, 2]));
-        assert_in_order(&suspended);
-    })
-    .await
-    .unwrap();
+    let options = PeerOptions::new(release, codec);
+    tokio::task::spawn_blocking(move || produce_and_consume(options, &namesrv)).await.unwrap();
     cluster.shutdown().await;
 }
 

@@ -28,7 +28,8 @@ async fn mixed(release: Release, codec: HeaderCodec, orderly: bool) {
     let namesrv = cluster.namesrv_addr();
     let collected = Collected::new(false);
     let books = collected.clone();
-    let builder = PushConsumer::builder("G_mixed").namesrv(&namesrv).consume_from(ConsumeFrom::First).subscribe(TOPIC, "*");
+    let builder =
+        PushConsumer::builder("G_mixed").namesrv(&namesrv).consume_from(ConsumeFrom::First).subscribe(TOPIC, "*");
     let builder = if orderly {
         builder.orderly(move |messages, _| {
             messages.iter().for_each(|m| assert!(books.take(m)));
@@ -48,7 +49,9 @@ async fn mixed(release: Release, codec: HeaderCodec, orderly: bool) {
     let address = namesrv.clone();
     let mode = if orderly { "orderly" } else { "concurrent" };
     let mut java = tokio::task::spawn_blocking(move || {
-        let mut java = Java::peer(PeerOptions::new(release, codec), &["consume", &address, TOPIC, "G_mixed", mode, "*", "0"]).unwrap();
+        let mut java =
+            Java::peer(PeerOptions::new(release, codec), &["consume", &address, TOPIC, "G_mixed", mode, "*", "0"])
+                .unwrap();
         java.wait_for("READY").unwrap();
         java
     })
@@ -92,7 +95,8 @@ async fn mixed(release: Release, codec: HeaderCodec, orderly: bool) {
     // The Java member leaves: we take everything over.
     tokio::task::spawn_blocking(move || java.finish().unwrap()).await.unwrap();
     send(&producer, total, total + 2 * QUEUES).await;
-    while late(collected.events()).iter().filter(|e| e.key[2..].parse::<usize>().unwrap() >= total).count() < 2 * QUEUES {
+    while late(collected.events()).iter().filter(|e| e.key[2..].parse::<usize>().unwrap() >= total).count() < 2 * QUEUES
+    {
         assert!(tokio::time::Instant::now() < deadline + Duration::from_secs(60), "the queues do not come back");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }

@@ -1,18 +1,19 @@
 //! Brokers and name servers of both makes find each other.
 mod support;
 
-use ferromq_interop::{Apache, HeaderCodec, Java, PeerOptions, Release};
+use ferromq_interop::{is_registered, Apache, HeaderCodec, Java, PeerOptions, Release};
 use ferromq_testing::Cluster;
-use support::{events, skipped};
+use support::{events, places, skipped, step};
 
 /// Sends and receives ten messages with the Java client through this name server.
 fn ten_messages(release: Release, namesrv: &str, topic: &str) {
     let options = PeerOptions::new(release, HeaderCodec::Json);
-    let sent = Java::peer(options, &["produce", namesrv, topic, "sync", "10"]).unwrap().finish().unwrap();
-    assert_eq!(events(&sent, "SENT").len(), 10);
-    let args = ["consume", namesrv, topic, "G_registration", "concurrent", "*", "10"];
-    let got = Java::peer(options, &args).unwrap().finish().unwrap();
-    assert_eq!(events(&got, "GOT").len(), 10);
+    let send = step(&["produce", namesrv, topic, "sync", "10"]);
+    let take = step(&["consume", namesrv, topic, "G_registration", "concurrent", "*", "10"]);
+    let lines = Java::steps(options, &[send, take]).unwrap();
+    let (sent, got) = (events(&lines[0], "SENT"), events(&lines[1], "GOT"));
+    assert_eq!((sent.len(), got.len()), (10, 10));
+    assert_eq!(places(&sent), places(&got));
 }
 
 /// Our broker registers with Apache's name server, auto-creates a topic there, and Java clients use it through that.
@@ -29,6 +30,7 @@ async fn our_broker_with_apaches_name_server() {
         let address = ns.address.clone();
         tokio::task::spawn_blocking(move || ten_messages(release, &address, "OursAtTheirs")).await.unwrap();
         cluster.shutdown().await;
+        assert!(!is_registered(&ns.address, "broker-a").unwrap(), "our broker unregisters when it stops");
         ns.kill();
     }
 }
@@ -49,6 +51,7 @@ async fn apaches_broker_with_our_name_server() {
             let broker = Apache::broker(release, folder.path(), &data, &name, &namesrv, "").unwrap();
             ten_messages(release, &namesrv, &format!("TheirsAtOurs{}", release.version().replace('.', "_")));
             broker.stop().unwrap();
+            assert!(!is_registered(&namesrv, &name).unwrap(), "{name} unregisters when it stops");
         }
     })
     .await

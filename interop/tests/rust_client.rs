@@ -53,7 +53,16 @@ async fn produce_all(namesrv: &str, codec: Codec) {
 }
 
 /// Consumes with a push consumer until `count` distinct messages are there.
-async fn push(namesrv: &str, codec: Codec, group: &str, tags: &str, model: MessageModel, orderly: bool, fail: bool, count: usize) -> Collected {
+async fn push(
+    namesrv: &str,
+    codec: Codec,
+    group: &str,
+    tags: &str,
+    model: MessageModel,
+    orderly: bool,
+    fail: bool,
+    count: usize,
+) -> Collected {
     let collected = Collected::new(fail);
     // Used in broadcasting only; its own folder, since such a client's id is the same in every test.
     let offsets = tempfile::tempdir().unwrap();
@@ -67,7 +76,7 @@ async fn push(namesrv: &str, codec: Codec, group: &str, tags: &str, model: Messa
     let books = collected.clone();
     let consumer = if orderly {
         builder.orderly(move |messages, context| {
-            context.set_suspend(Duration::from_millis(100));
+            context.set_suspend(Duration::from_millis(20));
             if messages.iter().all(|m| books.take(m)) {
                 ConsumeOrderlyStatus::Success
             } else {

@@ -2,17 +2,19 @@
 #![allow(dead_code)] // each test file uses its part
 use ferromq_interop::missing_tools;
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::Write;
 
 /// True when the machine lacks a JDK or Maven; says so in a line that `cargo xtask test` counts.
 pub fn skipped(test: &str) -> bool {
-    match missing_tools() {
-        Some(reason) => {
-            println!("SKIPPED {test}: {reason}");
-            eprintln!("SKIPPED {test}: {reason}");
-            true
-        }
-        None => false,
-    }
+    let Some(reason) = missing_tools() else { return false };
+    // Not `println!`, which a test that passes keeps to itself.
+    let _ = std::io::stdout().write_all(format!("SKIPPED {test}: {reason}\n").as_bytes());
+    true
+}
+
+/// The words of a step of `Peer`.
+pub fn step(words: &[&str]) -> Vec<String> {
+    words.iter().map(|w| (*w).to_owned()).collect()
 }
 
 /// One `SENT` or `GOT` line.
@@ -57,6 +59,11 @@ fn event(line: &str, prefix: &str) -> Option<Event> {
 /// Keys without repetition.
 pub fn keys(events: &[Event]) -> BTreeSet<String> {
     events.iter().map(|e| e.key.clone()).collect()
+}
+
+/// Where every message is: key, queue, offset.
+pub fn places(events: &[Event]) -> BTreeSet<(String, i32, i64)> {
+    events.iter().map(|e| (e.key.clone(), e.queue, e.offset)).collect()
 }
 
 /// Every queue's events came in the order of their offsets, each once.
@@ -142,7 +149,9 @@ impl Collected {
 }
 
 /// Repeats an operation until it succeeds: a server that has just started may not be registered yet.
-pub async fn until_ok<T, E: std::fmt::Display, F: std::future::Future<Output = Result<T, E>>>(operation: impl Fn() -> F) -> T {
+pub async fn until_ok<T, E: std::fmt::Display, F: std::future::Future<Output = Result<T, E>>>(
+    operation: impl Fn() -> F,
+) -> T {
     let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(60);
     loop {
         match operation().await {
