@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
 
 /// The executable under test.
 pub fn ferromq() -> Command {
@@ -17,6 +18,7 @@ pub struct Server {
     pub broker: String,
     pub data_dir: String,
     pub pid: u32,
+    ephemeral: bool,
     child: Child,
 }
 
@@ -34,7 +36,8 @@ impl Server {
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
         let said: serde_json::Value = serde_json::from_str(&line).unwrap_or_else(|e| panic!("{line:?}: {e}"));
         let text = |name: &str| said[name].as_str().unwrap().to_string();
-        Server { namesrv: text("namesrv"), broker: text("broker"), data_dir: text("data_dir"), pid: child.id(), child }
+        let (namesrv, broker, data_dir) = (text("namesrv"), text("broker"), text("data_dir"));
+        Server { namesrv, broker, data_dir, pid: child.id(), ephemeral: args.contains(&"--ephemeral"), child }
     }
 
     /// An ephemeral one.
@@ -57,6 +60,12 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
+        // An ephemeral server that is killed would leave its directory behind: it is given the time to go by itself.
+        drop(self.child.stdin.take());
+        let deadline = Instant::now() + Duration::from_secs(5);
+        while self.ephemeral && matches!(self.child.try_wait(), Ok(None)) && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(2));
+        }
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
