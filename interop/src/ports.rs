@@ -5,7 +5,7 @@ use std::net::TcpListener;
 pub fn free_port_triple() -> std::io::Result<u16> {
     for _ in 0..200 {
         let port = TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port();
-        if port < 10_000 || port > 60_000 {
+        if !(10_000..=60_000).contains(&port) {
             continue;
         }
         let held: Vec<_> =

@@ -1,4 +1,5 @@
 //! A data directory changes hands: written by our broker and read back through Apache's, and the reverse.
+#![allow(clippy::unwrap_used, reason = "tests")]
 mod support;
 
 use ferromq_interop::{Apache, HeaderCodec, Java, PeerOptions, Release};

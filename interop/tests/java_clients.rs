@@ -1,4 +1,5 @@
 //! The official Java clients of both releases, with both header codecs, against our broker and name server.
+#![allow(clippy::unwrap_used, reason = "tests")]
 mod support;
 
 use ferromq_interop::{HeaderCodec, Java, PeerOptions, Release};

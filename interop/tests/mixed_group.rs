@@ -1,4 +1,5 @@
 //! One consumer group with a member of ours and a Java member: the queues are shared without overlap or gap.
+#![allow(clippy::unwrap_used, reason = "tests")]
 mod support;
 
 use ferromq::{ConsumeConcurrentlyStatus, ConsumeFrom, ConsumeOrderlyStatus, Message, Producer, PushConsumer};
@@ -22,14 +23,11 @@ fn queues(events: &[Event]) -> BTreeSet<i32> {
     events.iter().map(|e| e.queue).collect()
 }
 
-async fn mixed(release: Release, codec: HeaderCodec, orderly: bool) {
-    let cluster = Cluster::start().await.unwrap();
-    cluster.create_topic(TOPIC, QUEUES as u32).await.unwrap();
-    let namesrv = cluster.namesrv_addr();
-    let collected = Collected::new(false);
+/// A member of ours that enters everything into `collected`.
+async fn our_member(namesrv: &str, collected: &Collected, orderly: bool) -> PushConsumer {
     let books = collected.clone();
     let builder =
-        PushConsumer::builder("G_mixed").namesrv(&namesrv).consume_from(ConsumeFrom::First).subscribe(TOPIC, "*");
+        PushConsumer::builder("G_mixed").namesrv(namesrv).consume_from(ConsumeFrom::First).subscribe(TOPIC, "*");
     let builder = if orderly {
         builder.orderly(move |messages, _| {
             messages.iter().for_each(|m| assert!(books.take(m)));
@@ -41,7 +39,15 @@ async fn mixed(release: Release, codec: HeaderCodec, orderly: bool) {
             ConsumeConcurrentlyStatus::Success
         })
     };
-    let ours = builder.start().await.unwrap();
+    builder.start().await.unwrap()
+}
+
+async fn mixed(release: Release, codec: HeaderCodec, orderly: bool) {
+    let cluster = Cluster::start().await.unwrap();
+    cluster.create_topic(TOPIC, QUEUES as u32).await.unwrap();
+    let namesrv = cluster.namesrv_addr();
+    let collected = Collected::new(false);
+    let ours = our_member(&namesrv, &collected, orderly).await;
     let producer = Producer::builder("PG_mixed").namesrv(&namesrv).start().await.unwrap();
     send(&producer, 0, 2 * QUEUES).await;
     collected.wait_for(2 * QUEUES).await;

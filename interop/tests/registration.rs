@@ -1,4 +1,5 @@
 //! Brokers and name servers of both makes find each other.
+#![allow(clippy::unwrap_used, reason = "tests")]
 mod support;
 
 use ferromq_interop::{is_registered, Apache, HeaderCodec, Java, PeerOptions, Release};

@@ -1,4 +1,5 @@
 //! Our client, with both header codecs, against Apache's name server and broker of both releases.
+#![allow(clippy::unwrap_used, reason = "tests")]
 mod support;
 
 use ferromq::{Admin, Codec, ConsumeConcurrentlyStatus, ConsumeFrom, ConsumeOrderlyStatus, LitePullConsumer};
@@ -52,17 +53,22 @@ async fn produce_all(namesrv: &str, codec: Codec) {
     producer.shutdown().await;
 }
 
-/// Consumes with a push consumer until `count` distinct messages are there.
-async fn push(
-    namesrv: &str,
-    codec: Codec,
-    group: &str,
-    tags: &str,
+/// What a push consumer of a test does.
+#[derive(Clone, Copy)]
+struct Push<'a> {
+    group: &'a str,
+    tags: &'a str,
     model: MessageModel,
     orderly: bool,
+    /// Every message is refused once.
     fail: bool,
+    /// Distinct messages to wait for.
     count: usize,
-) -> Collected {
+}
+
+/// Consumes with a push consumer until all wanted messages are there.
+async fn push(namesrv: &str, codec: Codec, wanted: Push<'_>) -> Collected {
+    let Push { group, tags, model, orderly, fail, count } = wanted;
     let collected = Collected::new(fail);
     // Used in broadcasting only; its own folder, since such a client's id is the same in every test.
     let offsets = tempfile::tempdir().unwrap();
@@ -152,21 +158,29 @@ async fn all_modes(release: Release, codec: Codec) {
     produce_all(namesrv, codec).await;
 
     let total = MODES.len() * COUNT;
-    let clustering = MessageModel::Clustering;
-    let all = push(namesrv, codec, "G_concurrent", "*", clustering, false, false, total).await.events();
+    let plain = Push {
+        group: "G_concurrent",
+        tags: "*",
+        model: MessageModel::Clustering,
+        orderly: false,
+        fail: false,
+        count: total,
+    };
+    let consume = |wanted| push(namesrv, codec, wanted);
+    let all = consume(plain).await.events();
     assert_eq!(keys(&all), expected(&[0, 1, 2]));
     assert_gapless(&all);
-    let orderly = push(namesrv, codec, "G_orderly", "*", clustering, true, false, total).await.events();
+    let orderly = consume(Push { group: "G_orderly", orderly: true, ..plain }).await.events();
     assert_eq!(keys(&orderly), expected(&[0, 1, 2]));
     assert_in_order(&orderly);
-    let tagged = push(namesrv, codec, "G_tags", "TagA || TagC", clustering, false, false, total * 2 / 3).await.events();
+    let tagged = consume(Push { group: "G_tags", tags: "TagA || TagC", count: total * 2 / 3, ..plain }).await.events();
     assert_eq!(keys(&tagged), expected(&[0, 2]));
-    let broadcast = push(namesrv, codec, "G_broadcast", "*", MessageModel::Broadcasting, false, false, total).await;
+    let broadcast = consume(Push { group: "G_broadcast", model: MessageModel::Broadcasting, ..plain }).await;
     assert_eq!(keys(&broadcast.events()), expected(&[0, 1, 2]));
-    let retried = push(namesrv, codec, "G_retry", "*", clustering, false, true, total).await.events();
+    let retried = consume(Push { group: "G_retry", fail: true, ..plain }).await.events();
     assert_eq!(keys(&retried), expected(&[0, 1, 2]));
     assert!(retried.iter().all(|e| e.reconsumed == 1), "every message came back through the retry topic");
-    let suspended = push(namesrv, codec, "G_suspend", "*", clustering, true, true, total).await.events();
+    let suspended = consume(Push { group: "G_suspend", orderly: true, fail: true, ..plain }).await.events();
     assert_eq!(keys(&suspended), expected(&[0, 1, 2]));
     assert_in_order(&suspended);
     for assign in [false, true] {

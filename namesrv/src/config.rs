@@ -169,7 +169,8 @@ impl NameServerConfig {
              `ferromq namesrv -c FILE` reads; `-p` prints the current values.\n\n| option | default | meaning |\n|---|---|---|\n",
         );
         for (option, (_, value)) in OPTIONS.iter().zip(Self::default().entries()) {
-            let value = if COMPUTED.contains(&option.name) { "in the home directory".to_owned() } else { format!("`{value}`") };
+            let value =
+                if COMPUTED.contains(&option.name) { "in the home directory".to_owned() } else { format!("`{value}`") };
             page.push_str(&format!("| `{}` | {value} | {} |\n", option.name, option.doc));
         }
         page

@@ -77,7 +77,7 @@ pub const SUITES: &[Suite] = &[
     Suite { name: "demo", what: "the demo agrees with its data", needs: &[], long: false, run: run_demo },
     Suite {
         name: "fuzz",
-        what: "every decoder fuzzed for a while",
+        what: "every decoder fuzzed for a while (FUZZ_SECONDS, 60)",
         needs: &[NIGHTLY, CARGO_FUZZ],
         long: true,
         run: run_fuzz,
@@ -131,13 +131,14 @@ fn run_demo() -> Result<Counts, String> {
     Ok(Counts::one(demo::main(&["--pace".into(), "4".into()]).map_err(|e| println!("{e}")).is_ok()))
 }
 
-/// Seconds that each decoder is fuzzed.
+/// Seconds that each decoder is fuzzed, unless the environment variable FUZZ_SECONDS says otherwise.
 const FUZZ_SECONDS: u32 = 60;
 
 fn run_fuzz() -> Result<Counts, String> {
     let fuzz = root().join("protocol").join("fuzz");
     let targets = std::fs::read_dir(fuzz.join("fuzz_targets")).map_err(|e| format!("no fuzz targets: {e}"))?;
     let found = std::env::temp_dir().join(format!("ferromq-fuzz-{}", std::process::id()));
+    let seconds = std::env::var("FUZZ_SECONDS").ok().and_then(|s| s.parse().ok()).unwrap_or(FUZZ_SECONDS);
     let mut counts = Counts::default();
     for target in targets.flatten() {
         let name = target.path().file_stem().unwrap_or_default().to_string_lossy().into_owned();
@@ -147,7 +148,7 @@ fn run_fuzz() -> Result<Counts, String> {
         let mut command = Command::new("cargo");
         command.current_dir(&fuzz).args(["+nightly", "fuzz", "run", "--fuzz-dir", ".", &name]);
         command.arg(&fresh).arg(fuzz.join("corpus").join(&name)).arg("--");
-        command.arg(format!("-max_total_time={FUZZ_SECONDS}")).args(["-rss_limit_mb=2048", "-verbosity=0"]);
+        command.arg(format!("-max_total_time={seconds}")).args(["-rss_limit_mb=2048", "-verbosity=0"]);
         let (ok, _) = run_teed(&mut command)?;
         println!("fuzz {name}: {}", if ok { "ok" } else { "FAILED" });
         counts.add(&Counts::one(ok));

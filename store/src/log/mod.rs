@@ -126,7 +126,8 @@ impl Log {
         let (segment, writer, position) = tail;
         let segment_size = segment.size();
         let end = segment.base + position as i64;
-        let tail = Tail { segment, writer, position, next: None, last_timestamp, pending: Pending::default(), closed: false };
+        let tail =
+            Tail { segment, writer, position, next: None, last_timestamp, pending: Pending::default(), closed: false };
         Log {
             dir,
             segment_size,
@@ -215,7 +216,9 @@ impl Log {
             }
         };
         let Some(segment) = segment else {
-            return Err(std::io::Error::other(format!("the log's oldest segment that may go does not start at {base}")));
+            return Err(std::io::Error::other(format!(
+                "the log's oldest segment that may go does not start at {base}"
+            )));
         };
         tracing::info!(path = %segment.path.display(), "log segment deleted");
         std::fs::remove_file(&segment.path)

@@ -24,7 +24,9 @@ impl Log {
         mapped_from: i64,
         blocking: bool,
     ) -> Result<Result<Option<Bytes>, WouldBlock>, ReadError> {
-        let Some(end) = offset.checked_add(len as i64).filter(|end| *end <= self.written()) else { return Ok(Ok(None)) };
+        let Some(end) = offset.checked_add(len as i64).filter(|end| *end <= self.written()) else {
+            return Ok(Ok(None));
+        };
         let Some(segment) = self.segment_at(offset).filter(|segment| end <= segment.end()) else { return Ok(Ok(None)) };
         let from = (offset - segment.base) as usize;
         if offset >= mapped_from {

@@ -51,7 +51,13 @@ impl Segment {
         Self::map(base, path, file, size, readable)
     }
 
-    fn map(base: i64, path: PathBuf, file: File, size: usize, readable: usize) -> io::Result<(Arc<Segment>, MapWriter)> {
+    fn map(
+        base: i64,
+        path: PathBuf,
+        file: File,
+        size: usize,
+        readable: usize,
+    ) -> io::Result<(Arc<Segment>, MapWriter)> {
         let writer = Map::open(&file, size, readable)?;
         let segment = Segment { base, path, file, map: writer.map().clone() };
         Ok((Arc::new(segment), writer))
