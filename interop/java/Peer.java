@@ -48,6 +48,7 @@ public class Peer {
     }
 
     public static void main(String[] args) throws Exception {
+        System.setErr(OUT); // in one stream, traces stay with the step that they belong to
         try {
             List<String> step = new ArrayList<>();
             for (String arg : args) {
@@ -77,6 +78,7 @@ public class Peer {
                 break;
             case "admin":
                 MQAdminStartup.main0(step.subList(1, a.length).toArray(new String[0]), null);
+                say(""); // some commands leave their last line open
                 say("DONE 0");
                 break;
             default:
@@ -233,6 +235,8 @@ public class Peer {
         consumer.setConsumeFromWhere(ConsumeFromWhere.CONSUME_FROM_FIRST_OFFSET);
         // The retry topic of a new group exists from its first heartbeat on: its route is found by polling.
         consumer.setPollNameServerInterval(1000);
+        // Its last listeners end, and count, before it stores its offsets.
+        consumer.setAwaitTerminationMillisWhenShutdown(10_000);
         consumer.subscribe(topic, expr);
         if (mode.equals("broadcast")) {
             broadcasting(consumer);
