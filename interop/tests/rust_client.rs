@@ -16,7 +16,7 @@ const TOPIC: &str = "RustAtApache";
 fn message(mode: &str, n: usize) -> Message {
     let mut body = format!("body of {mode}-{n}").into_bytes();
     // Binary, and every third one large enough to be compressed.
-    body.extend([0, 255, 1].iter().cycle().take(if n % 3 == 0 { 6000 } else { 9 }));
+    body.extend([0, 255, 1].iter().cycle().take(if n.is_multiple_of(3) { 6000 } else { 9 }));
     let tag = ["TagA", "TagB", "TagC"][n % 3];
     Message::new(TOPIC, body).with_tag(tag).with_key(format!("{mode}-{n}")).with_property("n", n.to_string()).unwrap()
 }
