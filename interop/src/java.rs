@@ -25,6 +25,10 @@ pub(crate) const JVM: &[&str] = &[
     "--add-opens=java.base/java.lang=ALL-UNNAMED",
 ];
 
+/// A lone 5.x consumer takes up its new group's retry topic at the next rebalance, whose default is 20 s. Not for groups
+/// of several members: they have to learn of each other from the broker.
+const REBALANCE_OFTEN: &str = "-Drocketmq.client.rebalance.waitInterval=1000";
+
 /// How `Peer` runs.
 #[derive(Debug, Clone, Copy)]
 pub struct PeerOptions {
@@ -56,16 +60,20 @@ pub struct Java {
 impl Java {
     /// Starts the official client with one step of `Peer` (see Peer.java).
     pub fn peer(options: PeerOptions, step: &[&str]) -> Result<Java, JavaError> {
+        Java::launch(options, &[], step)
+    }
+
+    fn launch(options: PeerOptions, flags: &[&str], words: &[&str]) -> Result<Java, JavaError> {
         let jars = Jars::get(options.release)?;
         let home = jars.folder.join("home");
         write_logging(&home, &["tools"])?;
         let scratch = scratch(&jars.folder);
         let mut command = Command::new("java");
         command.args(JVM).arg("-Xmx192m").arg(format!("-Drocketmq.serialize.type={}", options.codec.java_name()));
-        command.arg("-Drocketmq.client.logUseSlf4j=true");
+        command.args(flags).arg("-Drocketmq.client.logUseSlf4j=true");
         command.arg(format!("-Drocketmq.client.localOffsetStoreDir={}", scratch.display()));
         command.arg(format!("-Duser.home={}", home.display())).env("ROCKETMQ_HOME", &home);
-        command.arg("-cp").arg(&jars.class_path).arg("Peer").args(step);
+        command.arg("-cp").arg(&jars.class_path).arg("Peer").args(words);
         let mut java = Java::start(command)?;
         java.scratch = Some(scratch);
         Ok(java)
@@ -75,7 +83,7 @@ impl Java {
     pub fn steps(options: PeerOptions, steps: &[Vec<String>]) -> Result<Vec<Vec<String>>, JavaError> {
         let words: Vec<String> = steps.join(&"+".to_owned());
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
-        let lines = Java::peer(options, &words)?.finish()?;
+        let lines = Java::launch(options, &[REBALANCE_OFTEN], &words)?.finish()?;
         let mut parts: Vec<Vec<String>> =
             lines.split_inclusive(|line| line.starts_with("DONE ")).map(<[String]>::to_vec).collect();
         parts.truncate(steps.len()); // what comes after the last step is not its

@@ -64,7 +64,7 @@ async fn mixed(release: Release, codec: HeaderCodec, orderly: bool) {
     .await
     .unwrap();
     // Half of the queues are handed over; messages of this phase may come twice around that moment, but none is lost.
-    let deadline = tokio::time::Instant::now() + Duration::from_secs(60);
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(90);
     while ours.assigned_queues().iter().filter(|q| q.topic == TOPIC).count() != QUEUES / 2 {
         assert!(tokio::time::Instant::now() < deadline, "the queues are not shared: {:?}", ours.assigned_queues());
         tokio::time::sleep(Duration::from_millis(50)).await;
