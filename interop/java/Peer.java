@@ -41,7 +41,7 @@ import org.apache.rocketmq.tools.command.MQAdminStartup;
  */
 public class Peer {
     static final PrintStream OUT = new PrintStream(System.out, true, StandardCharsets.UTF_8);
-    static final int WAIT_SECONDS = 90;
+    static final int WAIT_SECONDS = 150;
 
     static synchronized void say(String line) {
         OUT.println(line);
