@@ -122,14 +122,13 @@ fn take_frame(input: &mut BytesMut) -> Option<BytesMut> {
 /// True for success, false for SYSTEM_BUSY; any other answer ends the run.
 fn check(frame: &[u8], address: &str) -> Result<bool, String> {
     let header = &frame[4..];
-    let has_code = |code: u8| match frame[0] {
-        0 => header.starts_with(format!("{{\"code\":{code},").as_bytes()),
-        _ => header.starts_with(&[0, code]),
-    };
-    if header.starts_with(b"{\"code\":0,") || (frame[0] != 0 && header.starts_with(&[0, 0])) {
+    // Text and two bytes stand for code 0 and code 2; nothing is built for an answer.
+    let (success, busy): (&[u8], &[u8]) =
+        if frame[0] == 0 { (b"{\"code\":0,", b"{\"code\":2,") } else { (&[0, 0], &[0, 2]) };
+    if header.starts_with(success) {
         return Ok(true);
     }
-    if has_code(2) {
+    if header.starts_with(busy) {
         return Ok(false);
     }
     Err(format!("{address} answered {}", String::from_utf8_lossy(&header[..header.len().min(300)])))

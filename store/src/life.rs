@@ -412,7 +412,7 @@ fn start(inner: &Arc<Inner>, lock: DirectoryLock, abort: PathBuf) -> Result<Life
         let thread = std::thread::Builder::new().name(name.to_owned()).spawn(move || run(&inner));
         thread
             .map(|thread| life.threads.lock().push(thread))
-            .map_err(OpenError::io("start the threads of", &inner_root(&life)))
+            .map_err(OpenError::io("start the threads of", &life.inner.options.root))
     };
     spawn("log-prepare", |inner| inner.log.run_prepare())?;
     spawn("log-flush", Inner::run_flush)?;
@@ -426,8 +426,4 @@ fn start(inner: &Arc<Inner>, lock: DirectoryLock, abort: PathBuf) -> Result<Life
         *life.retention.lock() = Some(service.map_err(OpenError::io("start the threads of", &inner.options.root))?);
     }
     Ok(life)
-}
-
-fn inner_root(life: &Life) -> PathBuf {
-    life.inner.options.root.clone()
 }

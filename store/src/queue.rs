@@ -274,7 +274,7 @@ impl Queue {
 
     /// True when reading `units`, which start at `offset`, will most likely not wait for the disk.
     pub fn is_resident(&self, offset: i64, units: &Units) -> bool {
-        let (now, window) = (crate::log::now_ms() as u32, (offset / RESIDENT_WINDOW) as u32);
+        let (now, window) = (crate::index::now_ms() as u32, (offset / RESIDENT_WINDOW) as u32);
         let known = self.resident.load(Ordering::Relaxed);
         if (known >> 32) as u32 == window && now.wrapping_sub(known as u32) < RESIDENT_MS {
             return true;

@@ -16,7 +16,7 @@ pub(crate) mod recover;
 pub(crate) mod segment;
 
 use crate::batch::AppendBatch;
-use crate::index::IndexEntry;
+use crate::index::{now_ms, IndexEntry};
 use crate::platform::MapWriter;
 use crate::queue::Queue;
 use crate::types::Appended;
@@ -28,7 +28,7 @@ use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 /// Bytes left free at the end of every segment for the blank record (store.md 2.5).
 pub(crate) const BLANK_BYTES: usize = 8;
@@ -250,9 +250,4 @@ impl Log {
 pub(crate) fn append_result(batch: &AppendBatch, log: &Log) -> Appended {
     let end = batch.results().last().map(|last| last.physical_offset + i64::from(last.size));
     Appended { end_offset: end.unwrap_or_else(|| log.written()) }
-}
-
-/// Milliseconds since the epoch.
-pub(crate) fn now_ms() -> i64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as i64)
 }
