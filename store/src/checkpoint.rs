@@ -8,11 +8,11 @@
 //! Values are set by the flush threads and written by [`Checkpoint::flush`] as one write of one disk sector. What it is not:
 //! a promise about the newest message; recovery reads on from these times. Threads: atomics, and one lock around the file.
 
-use std::fs::{File, OpenOptions};
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicI64, Ordering};
 
+use crate::disk::{self, File};
 use parking_lot::Mutex;
 
 /// Length of the file in bytes.
@@ -117,18 +117,14 @@ impl Checkpoint {
 
     /// Writes the values and forces them to disk.
     pub fn flush(&self) -> Result<(), CheckpointError> {
-        let mut file = self.file.lock();
+        let file = self.file.lock();
         let mut values = [0; VALUES_LEN];
         let all = [&self.physic, &self.logics, &self.index, &self.master_flushed, &self.confirm];
         for (word, value) in values.chunks_exact_mut(8).zip(all) {
             word.copy_from_slice(&value.load(Ordering::Acquire).to_be_bytes());
         }
-        let mut write = || -> io::Result<()> {
-            file.seek(SeekFrom::Start(0))?;
-            file.write_all(&values)?;
-            file.sync_data()
-        };
-        write().map_err(|source| CheckpointError { action: "write", path: self.path.clone(), source })
+        let written = file.write_at(&values, 0).and_then(|()| file.sync());
+        written.map_err(|source| CheckpointError { action: "write", path: self.path.clone(), source })
     }
 
     /// The file.
@@ -139,19 +135,17 @@ impl Checkpoint {
 
 fn open(path: &Path) -> io::Result<(File, [u8; VALUES_LEN])> {
     if let Some(dir) = path.parent() {
-        std::fs::create_dir_all(dir)?;
+        disk::create_dir_all(dir)?;
     }
-    let mut file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
-    if file.metadata()?.len() < CHECKPOINT_LEN as u64 {
+    let file = File::open_or_create(path)?;
+    let len = usize::try_from(file.len()?).unwrap_or(usize::MAX);
+    if len < CHECKPOINT_LEN {
         // Zeros are written, not left as a hole, so that a later flush needs no new space.
-        file.seek(SeekFrom::End(0))?;
-        let missing = CHECKPOINT_LEN.saturating_sub(usize::try_from(file.metadata()?.len()).unwrap_or(0));
-        file.write_all(&vec![0; missing])?;
-        file.sync_all()?;
+        file.write_at(&vec![0; CHECKPOINT_LEN - len], len as u64)?;
+        file.sync()?;
     }
     let mut values = [0; VALUES_LEN];
-    file.seek(SeekFrom::Start(0))?;
-    file.read_exact(&mut values)?;
+    file.read_at(&mut values, 0)?;
     Ok((file, values))
 }
 

@@ -6,9 +6,9 @@
 //!
 //! What it is not: it knows no JSON (callers pass a parse function) and has no lock: one caller saves a file at a time.
 
+use crate::disk;
 use std::ffi::OsString;
-use std::fs::{self, File};
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 
 /// A configuration file could not be read or replaced.
@@ -66,16 +66,11 @@ pub fn load_with<T, E: std::fmt::Display>(
 /// Replaces `path` by `content`; what was there becomes `<name>.bak`. Returns when all of it is on disk.
 pub fn save(path: &Path, content: &[u8]) -> Result<(), ConfigFileError> {
     let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    fs::create_dir_all(dir).map_err(failed("create", dir))?;
+    disk::create_dir_all(dir).map_err(failed("create", dir))?;
     let temporary = beside(path, ".tmp");
-    let write = || -> io::Result<()> {
-        let mut file = File::create(&temporary)?;
-        file.write_all(content)?;
-        file.sync_all()
-    };
-    write().map_err(failed("write", &temporary))?;
+    disk::write(&temporary, content).map_err(failed("write", &temporary))?;
     // An empty or missing file must not push out a good backup.
-    if fs::metadata(path).is_ok_and(|found| found.len() > 0) {
+    if std::fs::metadata(path).is_ok_and(|found| found.len() > 0) {
         rename(path, &beside(path, ".bak"))?;
         sync_dir(dir)?;
     }
@@ -92,7 +87,7 @@ fn beside(path: &Path, suffix: &str) -> PathBuf {
 
 /// The content of a file; `None` if it is missing or empty.
 fn read(path: &Path) -> Result<Option<Vec<u8>>, ConfigFileError> {
-    match fs::read(path) {
+    match disk::read(path) {
         Ok(bytes) => Ok(Some(bytes).filter(|bytes| !bytes.is_empty())),
         Err(source) if source.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(source) => Err(failed("read", path)(source)),
@@ -100,15 +95,12 @@ fn read(path: &Path) -> Result<Option<Vec<u8>>, ConfigFileError> {
 }
 
 fn rename(from: &Path, to: &Path) -> Result<(), ConfigFileError> {
-    fs::rename(from, to).map_err(failed("rename", from))
+    disk::rename(from, to).map_err(failed("rename", from))
 }
 
-/// Makes renames in `dir` last; nothing to do on systems where a directory cannot be opened.
+/// Makes renames in `dir` last.
 fn sync_dir(dir: &Path) -> Result<(), ConfigFileError> {
-    if cfg!(unix) {
-        File::open(dir).and_then(|dir| dir.sync_all()).map_err(failed("force to disk", dir))?;
-    }
-    Ok(())
+    disk::sync_dir(dir).map_err(failed("force to disk", dir))
 }
 
 fn failed(action: &'static str, path: &Path) -> impl Fn(io::Error) -> ConfigFileError {
@@ -119,6 +111,7 @@ fn failed(action: &'static str, path: &Path) -> impl Fn(io::Error) -> ConfigFile
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
 
     /// Saving keeps the previous content as the backup, and loading prefers the file.
     #[test]

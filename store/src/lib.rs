@@ -6,8 +6,10 @@
 mod batch;
 pub mod checkpoint;
 pub mod config_file;
+mod disk;
 mod dispatch;
 mod error;
+pub mod faults;
 mod get;
 pub mod index;
 mod life;

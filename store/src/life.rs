@@ -3,6 +3,7 @@
 //! Threads, all ended by [`Life`]: `log-prepare` (segments and pages ahead), `log-flush`, `flush-watch` (deadlines of those who
 //! wait for a flush; synchronous flush only), `queue-flush` (consume queues and checkpoint), the index's and retention's own.
 use crate::checkpoint::Checkpoint;
+use crate::disk::{self, File};
 use crate::dispatch::Dispatch;
 use crate::error::{NotWritable, OpenError, ShutdownError};
 use crate::index::IndexService;
@@ -14,8 +15,7 @@ use crate::recover::recover_all;
 use crate::retention::{RetentionService, RetentionTarget, SegmentAge};
 use crate::types::ArrivalListener;
 use parking_lot::{Condvar, Mutex};
-use std::fs::{File, OpenOptions};
-use std::io::{self, Write};
+use std::io;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::Arc;
@@ -234,7 +234,7 @@ struct DirectoryLock(File);
 
 impl Drop for DirectoryLock {
     fn drop(&mut self) {
-        crate::platform::unlock(&self.0);
+        crate::platform::unlock(self.0.system());
     }
 }
 
@@ -284,7 +284,7 @@ impl Life {
             _ => Some("not everything is in its consume queue".to_owned()),
         };
         if reason.is_none() {
-            std::fs::remove_file(&self.abort).map_err(|error| ShutdownError { reason: error.to_string() })?;
+            disk::remove_file(&self.abort).map_err(|error| ShutdownError { reason: error.to_string() })?;
         }
         drop(lock);
         reason.map_or(Ok(()), |reason| Err(ShutdownError { reason }))
@@ -315,7 +315,7 @@ impl Drop for Life {
 /// Opens the directory.
 pub(crate) fn open(options: StoreOptions, listener: Arc<dyn ArrivalListener>) -> Result<(Arc<Inner>, Life), OpenError> {
     check(&options)?;
-    std::fs::create_dir_all(&options.root).map_err(OpenError::io("create", &options.root))?;
+    disk::create_dir_all(&options.root).map_err(OpenError::io("create", &options.root))?;
     let lock = lock(&options)?;
     let abort = options.root.join("abort");
     let abnormal = abort.exists();
@@ -380,23 +380,17 @@ fn check(options: &StoreOptions) -> Result<(), OpenError> {
 
 fn lock(options: &StoreOptions) -> Result<DirectoryLock, OpenError> {
     let path = options.root.join("lock");
-    let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path);
-    let mut file = file.map_err(OpenError::io("open", &path))?;
-    if !crate::platform::try_lock(&file).map_err(OpenError::io("lock", &path))? {
+    let file = File::open_or_create(&path).map_err(OpenError::io("open", &path))?;
+    if !crate::platform::try_lock(file.system()).map_err(OpenError::io("lock", &path))? {
         return Err(OpenError::InUse { root: options.root.clone(), lock: path });
     }
-    file.write_all(b"lock").map_err(OpenError::io("write", &path))?;
+    file.write_at(b"lock", 0).map_err(OpenError::io("write", &path))?;
     Ok(DirectoryLock(file))
 }
 
 fn write_abort(path: &std::path::Path) -> Result<(), OpenError> {
-    let write = || -> io::Result<()> {
-        let mut file = File::create(path)?;
-        file.write_all(std::process::id().to_string().as_bytes())?;
-        file.sync_all()?;
-        path.parent().map_or(Ok(()), crate::platform::sync_dir)
-    };
-    write().map_err(OpenError::io("write", path))
+    let written = disk::write(path, std::process::id().to_string().as_bytes());
+    written.and_then(|()| path.parent().map_or(Ok(()), disk::sync_dir)).map_err(OpenError::io("write", path))
 }
 
 fn start(inner: &Arc<Inner>, lock: DirectoryLock, abort: PathBuf) -> Result<Life, OpenError> {

@@ -4,10 +4,12 @@
 //! written again, those above it are written only through the one [`MapWriter`] that exists per map, and only bytes
 //! below the mark can be borrowed. The mark only rises. Files are ours by the store's lock file, have their full length
 //! before they are mapped and are never cut while they are; what another program does to them is beyond us.
+use crate::disk;
 use bytes::Bytes;
 use memmap2::{Advice, MmapOptions, MmapRaw};
 use std::fs::File;
 use std::io;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::Arc;
 
@@ -18,6 +20,8 @@ pub(crate) const PAGE: usize = 4096;
 #[derive(Debug)]
 pub(crate) struct Map {
     raw: MmapRaw,
+    /// The file, for the faults of its disk.
+    path: Box<Path>,
     /// End of the bytes that may be read. Raised (Release) by the writer after the bytes are there.
     readable: AtomicUsize,
 }
@@ -30,9 +34,9 @@ pub(crate) struct MapWriter {
 
 impl Map {
     /// Maps `len` bytes of `file`, which must be that long. The first `readable` bytes can be read.
-    pub fn open(file: &File, len: usize, readable: usize) -> io::Result<MapWriter> {
-        let raw = MmapOptions::new().len(len).map_raw(file)?;
-        let map = Arc::new(Map { raw, readable: AtomicUsize::new(readable.min(len)) });
+    pub fn open(file: &disk::File, len: usize, readable: usize) -> io::Result<MapWriter> {
+        let raw = MmapOptions::new().len(len).map_raw(file.system())?;
+        let map = Arc::new(Map { raw, path: file.path().into(), readable: AtomicUsize::new(readable.min(len)) });
         Ok(MapWriter { map })
     }
 
@@ -66,7 +70,7 @@ impl Map {
         if from >= to {
             return Ok(());
         }
-        self.raw.flush_range(from, to - from)
+        disk::sync_map(&self.path, from, to, || self.raw.flush_range(from, to - from))
     }
 
     /// Makes the pages of `from..to` present and writable, so that writing them does not fault. An estimate of what is
@@ -226,6 +230,21 @@ pub(crate) fn read_at(file: &File, out: &mut [u8], offset: u64) -> io::Result<()
     }
 }
 
+/// Writes all of `bytes` at `offset` of `file`.
+pub(crate) fn write_at(file: &File, bytes: &[u8], offset: u64) -> io::Result<()> {
+    #[cfg(unix)]
+    {
+        std::os::unix::fs::FileExt::write_all_at(file, bytes, offset)
+    }
+    #[cfg(not(unix))]
+    {
+        use std::io::{Seek, SeekFrom, Write};
+        let mut file = file.try_clone()?;
+        file.seek(SeekFrom::Start(offset))?;
+        file.write_all(bytes)
+    }
+}
+
 /// Makes `from..to` of `file` zero. The length of the file never changes, not even for a moment: a file of another length
 /// would keep the store from opening after a kill.
 pub(crate) fn zero_range(file: &File, from: u64, to: u64) -> io::Result<()> {
@@ -248,9 +267,7 @@ pub(crate) fn zero_range(file: &File, from: u64, to: u64) -> io::Result<()> {
 
 /// The fallback of [`zero_range`]: writes zeros over what is not zero.
 fn overwrite_with_zeros(file: &File, from: u64, len: u64) -> io::Result<()> {
-    use std::io::{Seek, SeekFrom, Write};
     const PIECE: u64 = 256 * 1024;
-    let mut file = file;
     let mut bytes = vec![0; PIECE as usize];
     let mut at = from;
     while at < from + len {
@@ -258,8 +275,7 @@ fn overwrite_with_zeros(file: &File, from: u64, len: u64) -> io::Result<()> {
         read_at(file, piece, at)?;
         if piece.iter().any(|byte| *byte != 0) {
             piece.fill(0);
-            file.seek(SeekFrom::Start(at))?;
-            file.write_all(piece)?;
+            write_at(file, piece, at)?;
         }
         at += piece.len() as u64;
     }
@@ -345,7 +361,7 @@ fn set_lock(file: &File, kind: libc::c_int) -> io::Result<()> {
 }
 
 /// Makes renames, creations and deletions in `dir` last.
-pub(crate) fn sync_dir(dir: &std::path::Path) -> io::Result<()> {
+pub(crate) fn sync_dir(dir: &Path) -> io::Result<()> {
     #[cfg(unix)]
     {
         File::open(dir)?.sync_all()
@@ -361,17 +377,18 @@ pub(crate) fn sync_dir(dir: &std::path::Path) -> io::Result<()> {
 mod tests {
     use super::*;
 
-    fn map(len: u64) -> (File, MapWriter) {
-        let file = tempfile::tempfile().unwrap();
-        file.set_len(len).unwrap();
+    fn map(len: u64) -> (tempfile::TempDir, disk::File, MapWriter) {
+        let dir = tempfile::tempdir().unwrap();
+        let file = disk::File::create_new(&dir.path().join("file")).unwrap();
+        file.resize(len).unwrap();
         let writer = Map::open(&file, len as usize, 0).unwrap();
-        (file, writer)
+        (dir, file, writer)
     }
 
     /// Bytes can be read only after they are published, never be written again, and outlive writer and file name.
     #[test]
     fn published_bytes_are_fixed() {
-        let (_file, mut writer) = map(8192);
+        let (_dir, _file, mut writer) = map(8192);
         assert!(writer.write(0, b"hello"));
         assert!(writer.map().get(0, 5).is_none());
         writer.publish(5);
@@ -387,11 +404,11 @@ mod tests {
     #[test]
     fn zeroing_keeps_the_length() {
         for zero in [zero_range, |file: &File, from, to| overwrite_with_zeros(file, from, to - from)] {
-            let file = tempfile::tempfile().unwrap();
-            let (_, mut writer) = (file.set_len(1 << 20).unwrap(), Map::open(&file, 1 << 20, 0).unwrap());
+            let (_dir, file, mut writer) = map(1 << 20);
+            let file = file.system();
             assert!(writer.write(0, &vec![7; 1 << 20]));
-            zero(&file, 4001, 900_001).unwrap();
-            zero(&file, 5, 5).unwrap();
+            zero(file, 4001, 900_001).unwrap();
+            zero(file, 5, 5).unwrap();
             assert_eq!(file.metadata().unwrap().len(), 1 << 20);
             writer.publish(1 << 20);
             let bytes = writer.map().get(0, 1 << 20).unwrap();
@@ -403,15 +420,15 @@ mod tests {
     /// A read without waiting gives the bytes written through the map, or says why it cannot.
     #[test]
     fn nowait_reads_what_is_in_memory() {
-        let (file, mut writer) = map(8192);
+        let (_dir, file, mut writer) = map(8192);
         assert!(writer.write(4000, &[7; 200]));
         writer.publish(4200);
         let mut out = [0; 200];
-        if read_nowait(&file, &mut out, 4000).unwrap() == NowaitRead::Done {
+        if read_nowait(file.system(), &mut out, 4000).unwrap() == NowaitRead::Done {
             assert_eq!(out, [7; 200]);
         }
         assert!(writer.map().is_resident(4000, 4200));
-        read_at(&file, &mut out, 4000).unwrap();
+        read_at(file.system(), &mut out, 4000).unwrap();
         assert_eq!(out, [7; 200]);
     }
 }

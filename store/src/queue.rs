@@ -198,7 +198,7 @@ impl Queue {
         self.flushed.store(0, Ordering::Relaxed);
         let mut files = self.files.write();
         while let Some(file) = files.pop_back() {
-            std::fs::remove_file(&file.path)?;
+            crate::disk::remove_file(&file.path)?;
         }
         Ok(())
     }
@@ -241,7 +241,7 @@ impl Queue {
         let existing = self.files.read().iter().find(|file| file.base == base).cloned();
         let path = self.dir.join(crate::log::segment::file_name(base));
         if existing.is_none() {
-            std::fs::create_dir_all(&self.dir)?;
+            crate::disk::create_dir_all(&self.dir)?;
         }
         let map = files::open_map(&path, self.file_bytes, at)?;
         let file = Arc::new(QueueFile::mapped(base, path.clone(), map.map().clone()));
@@ -343,7 +343,7 @@ impl Queue {
         self.max.store(0, Ordering::Release);
         self.min.store(0, Ordering::Release);
         self.files.write().clear();
-        match std::fs::remove_dir_all(&self.dir) {
+        match crate::disk::remove_dir_all(&self.dir) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
             _ => Ok(()),
         }

@@ -15,14 +15,15 @@
 //! ends in foreign or damaged files too. Locks: one read-write lock per file; one writer (the index thread), which holds
 //! it for at most [`WRITE_SLICE`] entries; a query holds it for at most [`WALK_SLICE`] steps at a time.
 
-use std::fs::{File, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use memmap2::MmapMut;
 use parking_lot::RwLock;
 
 use super::{platform, IndexEntry, IndexError, IndexOptions};
+use crate::disk::File;
 
 /// Bytes of the file header.
 const HEADER_LEN: usize = 40;
@@ -85,7 +86,7 @@ pub(crate) struct IndexFile {
 
 /// Guarded by the file's lock; changed only by the one writer.
 struct Inner {
-    file: File,
+    file: Arc<File>,
     map: MmapMut,
     header: Header,
     /// Entries below this number have their space reserved; 0 until the first write.
@@ -104,9 +105,9 @@ pub(crate) struct Wanted {
 impl IndexFile {
     /// Creates an empty file that continues where the previous one ended.
     pub(crate) fn create(path: &Path, name: u64, shape: Shape, previous: Option<Header>) -> io::Result<Self> {
-        let file = OpenOptions::new().read(true).write(true).create_new(true).open(path)?;
-        file.set_len(shape.file_len())?;
-        let mut map = platform::map_shared(&file, map_len(shape)?)?;
+        let file = File::create_new(path)?;
+        file.resize(shape.file_len())?;
+        let mut map = platform::map_shared(file.system(), map_len(shape)?)?;
         let mut header = Header { next_entry: 1, ..Header::default() };
         if let Some(previous) = previous {
             header.begin_timestamp = previous.end_timestamp;
@@ -114,18 +115,18 @@ impl IndexFile {
             header.begin_physical = previous.end_physical;
             header.end_physical = previous.end_physical;
         }
-        platform::reserve(&file, 0, HEADER_LEN as u64)?;
+        file.reserve(0, HEADER_LEN as u64)?;
         write_header(&mut map, &header);
-        let inner = Inner { file, map, header, reserved: 0 };
+        let inner = Inner { file: Arc::new(file), map, header, reserved: 0 };
         Ok(IndexFile { path: path.to_path_buf(), name, shape, inner: RwLock::new(inner) })
     }
 
     /// Opens an existing file of exactly the shape's length. Header values out of range are brought into range.
     pub(crate) fn open(path: &Path, name: u64, shape: Shape) -> io::Result<Self> {
-        let file = OpenOptions::new().read(true).write(true).open(path)?;
-        let map = platform::map_shared(&file, map_len(shape)?)?;
+        let file = File::open(path)?;
+        let map = platform::map_shared(file.system(), map_len(shape)?)?;
         let header = read_header(&map, shape);
-        let inner = Inner { file, map, header, reserved: 0 };
+        let inner = Inner { file: Arc::new(file), map, header, reserved: 0 };
         Ok(IndexFile { path: path.to_path_buf(), name, shape, inner: RwLock::new(inner) })
     }
 
@@ -184,9 +185,9 @@ impl IndexFile {
 
     /// Forces the file to disk.
     pub(crate) fn flush(&self) -> Result<(), IndexError> {
-        // The handle is cloned so that a slow disk does not keep the lock.
-        let synced = self.inner.read().file.try_clone().and_then(|file| file.sync_data());
-        synced.map_err(|source| IndexError::Write { path: self.path.clone(), source })
+        // Shared, so that a slow disk does not keep the lock.
+        let file = self.inner.read().file.clone();
+        file.sync().map_err(|source| IndexError::Write { path: self.path.clone(), source })
     }
 }
 
@@ -198,12 +199,12 @@ impl Inner {
             return Ok(());
         }
         if self.reserved == 0 {
-            platform::reserve(&self.file, 0, shape.entry_at(0) as u64)?;
+            self.file.reserve(0, shape.entry_at(0) as u64)?;
             self.reserved = self.header.next_entry;
         }
         let until = need.saturating_add(RESERVE_ENTRIES).min(shape.entries);
         let from = shape.entry_at(self.reserved);
-        platform::reserve(&self.file, from as u64, (shape.entry_at(until) - from) as u64)?;
+        self.file.reserve(from as u64, (shape.entry_at(until) - from) as u64)?;
         self.reserved = until;
         Ok(())
     }

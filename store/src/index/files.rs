@@ -3,15 +3,16 @@
 //! Not here: threads. One caller at a time writes ([`super::worker`]); queries and drops may run beside it.
 //! Invariant: names grow from file to file, although they are local wall-clock times, which can go back.
 
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::{fs, io};
 
 use parking_lot::RwLock;
 
 use super::file::{Header, IndexFile, Shape, Wanted};
 use super::{platform, IndexAnswer, IndexEntry, IndexError};
 use crate::checkpoint::Checkpoint;
+use crate::disk;
 
 /// Digits of a file name: yyyyMMddHHmmssSSS.
 const NAME_DIGITS: usize = 17;
@@ -30,13 +31,13 @@ impl IndexFiles {
     /// checkpoint's index time is deleted: it may be torn, and what it held is built again from the log.
     pub(crate) fn load(dir: &Path, shape: Shape, checkpoint: &Checkpoint, abnormal: bool) -> Result<Self, IndexError> {
         let fail = |path: &Path, source: io::Error| IndexError::Open { path: path.to_path_buf(), source };
-        fs::create_dir_all(dir).map_err(|e| fail(dir, e))?;
+        disk::create_dir_all(dir).map_err(|e| fail(dir, e))?;
         let mut files = Vec::new();
         for (name, path) in names(dir).map_err(|e| fail(dir, e))? {
-            let len = fs::metadata(&path).map_err(|e| fail(&path, e))?.len();
+            let len = std::fs::metadata(&path).map_err(|e| fail(&path, e))?.len();
             if len == 0 {
                 // Left by a stop between creating the file and giving it its length.
-                fs::remove_file(&path).map_err(|e| fail(&path, e))?;
+                disk::remove_file(&path).map_err(|e| fail(&path, e))?;
                 continue;
             }
             if len != shape.file_len() {
@@ -44,7 +45,7 @@ impl IndexFiles {
             }
             let file = IndexFile::open(&path, name, shape).map_err(|e| fail(&path, e))?;
             if abnormal && file.header().end_timestamp > checkpoint.index_timestamp() {
-                fs::remove_file(&path).map_err(|e| fail(&path, e))?;
+                disk::remove_file(&path).map_err(|e| fail(&path, e))?;
                 continue;
             }
             files.push(Arc::new(file));
@@ -109,7 +110,7 @@ impl IndexFiles {
                 Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
                 Err(source) => {
                     // Half a file would refuse the next start; an unused one is simply made again.
-                    let _ = fs::remove_file(&path);
+                    let _ = disk::remove_file(&path);
                     return Err(IndexError::Write { path, source });
                 }
             }
@@ -174,7 +175,7 @@ impl IndexFiles {
 }
 
 fn remove(path: &Path) -> Result<(), IndexError> {
-    match fs::remove_file(path) {
+    match disk::remove_file(path) {
         Err(source) if source.kind() != io::ErrorKind::NotFound => {
             Err(IndexError::Write { path: path.to_path_buf(), source })
         }
@@ -185,7 +186,7 @@ fn remove(path: &Path) -> Result<(), IndexError> {
 /// The index files of `dir` in the order of their names. Other files are left alone.
 fn names(dir: &Path) -> io::Result<Vec<(u64, PathBuf)>> {
     let mut found = Vec::new();
-    for entry in fs::read_dir(dir)? {
+    for entry in disk::read_dir(dir)? {
         let entry = entry?;
         let name = entry.file_name();
         let number = name.to_str().filter(|text| text.bytes().all(|b| b.is_ascii_digit())).and_then(|t| t.parse().ok());

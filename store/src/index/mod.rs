@@ -205,5 +205,5 @@ impl Drop for IndexService {
 /// Milliseconds since the epoch.
 pub(crate) fn now_ms() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX).saturating_add(crate::faults::clock_shift_ms())
 }

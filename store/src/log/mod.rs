@@ -221,7 +221,7 @@ impl Log {
             )));
         };
         tracing::info!(path = %segment.path.display(), "log segment deleted");
-        std::fs::remove_file(&segment.path)
+        crate::disk::remove_file(&segment.path)
     }
 
     /// Moves everything that waits for dispatch into `into`.
@@ -240,7 +240,7 @@ impl Log {
         let next = self.tail.lock().next.take();
         let Some((segment, _writer)) = next else { return };
         self.segments.write().retain(|other| other.base != segment.base);
-        if let Err(error) = std::fs::remove_file(&segment.path) {
+        if let Err(error) = crate::disk::remove_file(&segment.path) {
             tracing::warn!(path = %segment.path.display(), %error, "the unused segment was not removed");
         }
     }

@@ -45,10 +45,10 @@ pub(crate) struct Recovered {
 
 /// Lists the segments of the log and checks sizes and neighbours. An empty last file is removed.
 pub(crate) fn load(dir: &Path, segment_size: usize) -> Result<Vec<Found>, OpenError> {
-    std::fs::create_dir_all(dir).map_err(OpenError::io("create", dir))?;
+    crate::disk::create_dir_all(dir).map_err(OpenError::io("create", dir))?;
     let mut found = list(dir).map_err(OpenError::io("list", dir))?;
     if let Some(last) = found.last().filter(|file| file.len == 0) {
-        std::fs::remove_file(&last.path).map_err(OpenError::io("remove", &last.path))?;
+        crate::disk::remove_file(&last.path).map_err(OpenError::io("remove", &last.path))?;
         found.pop();
     }
     for file in &found {
@@ -107,7 +107,7 @@ pub(crate) fn recover(
         let (path, base) = (segment.path.clone(), segment.base);
         drop(segment);
         if base > end || tail.is_some() {
-            std::fs::remove_file(&path).map_err(OpenError::io("remove", &path))?;
+            crate::disk::remove_file(&path).map_err(OpenError::io("remove", &path))?;
             continue;
         }
         tail = Some(reopen(path, base, size, end)?);
@@ -117,7 +117,7 @@ pub(crate) fn recover(
         None => create(dir, end, size)?,
     };
     segments.push_back(tail.0.clone());
-    crate::platform::sync_dir(dir).map_err(OpenError::io("sync", dir))?;
+    crate::disk::sync_dir(dir).map_err(OpenError::io("sync", dir))?;
     Ok(Recovered { segments, tail, last_timestamp })
 }
 

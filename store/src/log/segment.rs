@@ -2,12 +2,11 @@
 //! byte.
 //!
 //! A segment lives as long as somebody holds it or bytes cut from it: deleting it removes its name only.
+use crate::disk::{self, File};
 use crate::error::ReadError;
-use crate::index::platform::reserve;
-use crate::platform::{read_at, read_nowait, Map, MapWriter, NowaitRead};
+use crate::platform::{Map, MapWriter, NowaitRead};
 use crate::WouldBlock;
 use bytes::Bytes;
-use std::fs::{File, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -34,20 +33,20 @@ impl Segment {
     /// Creates the segment at `base` with all its space reserved. The name appears when it is complete.
     pub fn create(dir: &Path, base: i64, size: usize) -> io::Result<(Arc<Segment>, MapWriter)> {
         let path = dir.join(file_name(base as u64));
-        let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path)?;
-        let made = file.set_len(size as u64).and_then(|()| reserve(&file, 0, size as u64));
-        if let Err(error) = made {
+        let file = File::open_or_create(&path)?;
+        // Forced to the disk before it is needed: a power cut must not leave a segment of another length in the middle.
+        let made = file.resize(size as u64).and_then(|()| file.reserve(0, size as u64)).and_then(|()| file.sync());
+        if let Err(error) = made.and_then(|()| disk::sync_dir(dir)) {
             // A file of the wrong size would keep the store from opening.
-            let _ = std::fs::remove_file(&path);
+            let _ = disk::remove_file(&path);
             return Err(error);
         }
-        crate::platform::sync_dir(dir)?;
         Self::map(base, path, file, size, 0)
     }
 
     /// Opens an existing file whose size was checked; `readable` bytes of it can be read. The writer is for the last one.
     pub fn open(path: PathBuf, base: i64, size: usize, readable: usize) -> io::Result<(Arc<Segment>, MapWriter)> {
-        let file = OpenOptions::new().read(true).write(true).open(&path)?;
+        let file = File::open(&path)?;
         Self::map(base, path, file, size, readable)
     }
 
@@ -65,7 +64,7 @@ impl Segment {
 
     /// Makes sure that the space of a file made by somebody else is reserved, before it is written through the map.
     pub fn reserve_all(&self) -> io::Result<()> {
-        reserve(&self.file, 0, self.map.len() as u64)
+        self.file.reserve(0, self.map.len() as u64)
     }
 
     /// Bytes of the file.
@@ -108,20 +107,20 @@ impl Segment {
         let len = out.len();
         let failed = |source| ReadError::Io { path: self.path.clone(), offset: self.base + from as i64, len, source };
         if !blocking {
-            match read_nowait(&self.file, out, from as u64).map_err(failed)? {
+            match self.file.read_nowait(out, from as u64).map_err(failed)? {
                 NowaitRead::Done => return Ok(true),
                 NowaitRead::WouldBlock => return Ok(false),
                 NowaitRead::Unsupported if !self.map.is_resident(from, from + len) => return Ok(false),
                 NowaitRead::Unsupported => {}
             }
         }
-        read_at(&self.file, out, from as u64).map_err(failed)?;
+        self.file.read_at(out, from as u64).map_err(failed)?;
         Ok(true)
     }
 
     /// Last change of the file, milliseconds since the epoch; 0 when it cannot be asked.
     pub fn modified_ms(&self) -> i64 {
-        let modified = self.file.metadata().and_then(|meta| meta.modified()).ok();
+        let modified = self.file.system().metadata().and_then(|meta| meta.modified()).ok();
         modified
             .and_then(|time| time.duration_since(std::time::UNIX_EPOCH).ok())
             .map_or(0, |since| since.as_millis() as i64)
@@ -138,7 +137,7 @@ pub(crate) struct Found {
 
 /// Lists the files of a stream in order (store.md 1). Directories and names that are no offsets are left alone.
 pub(crate) fn list(dir: &Path) -> io::Result<Vec<Found>> {
-    let entries = match std::fs::read_dir(dir) {
+    let entries = match disk::read_dir(dir) {
         Ok(entries) => entries,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         Err(error) => return Err(error),

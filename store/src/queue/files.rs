@@ -1,11 +1,10 @@
 //! Files of a consume queue: full length from the start, sparse, mapped when first needed and closed at once: a map needs
 //! no descriptor.
-use crate::index::platform::reserve;
+use crate::disk::File;
 use crate::options::UNIT_BYTES;
-use crate::platform::{read_at, zero_range, Map, MapWriter};
+use crate::platform::{Map, MapWriter};
 use crate::types::Unit;
 use parking_lot::Mutex;
-use std::fs::{File, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -37,7 +36,7 @@ impl QueueFile {
             return bytes.map(super::decode_unit).ok_or_else(|| io::ErrorKind::UnexpectedEof.into());
         }
         let mut bytes = [0; UNIT_BYTES];
-        read_at(&File::open(&self.path)?, &mut bytes, at as u64)?;
+        File::open_to_read(&self.path)?.read_at(&mut bytes, at as u64)?;
         Ok(super::decode_unit(&bytes))
     }
 
@@ -55,9 +54,9 @@ impl QueueFile {
 
 /// Maps a file, which is created or gets its full length when necessary; the first `readable` bytes can be read.
 pub(crate) fn open_map(path: &Path, file_bytes: usize, readable: usize) -> io::Result<MapWriter> {
-    let file = open(path)?;
-    if file.metadata()?.len() != file_bytes as u64 {
-        file.set_len(file_bytes as u64)?;
+    let file = File::open_or_create(path)?;
+    if file.len()? != file_bytes as u64 {
+        file.resize(file_bytes as u64)?;
     }
     let map = Map::open(&file, file_bytes, readable)?;
     map.map().advise_random();
@@ -66,14 +65,10 @@ pub(crate) fn open_map(path: &Path, file_bytes: usize, readable: usize) -> io::R
 
 /// Reserves the space of `from..to`.
 pub(crate) fn reserve_range(path: &Path, from: usize, to: usize) -> io::Result<()> {
-    reserve(&open(path)?, from as u64, (to - from) as u64)
+    File::open(path)?.reserve(from as u64, (to - from) as u64)
 }
 
 /// Makes everything from `valid` on zero, without giving the file another length.
 pub(crate) fn clear_from(path: &Path, valid: u64, file_bytes: u64) -> io::Result<()> {
-    zero_range(&open(path)?, valid, file_bytes)
-}
-
-fn open(path: &Path) -> io::Result<File> {
-    OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)
+    File::open(path)?.zero(valid, file_bytes)
 }

@@ -4,12 +4,11 @@
 //! smallest offset and drop whole files that readers may still hold.
 use super::files::{self, QueueFile};
 use super::Queue;
+use crate::disk::{self, File};
 use crate::error::OpenError;
 use crate::log::segment::Found;
 use crate::options::UNIT_BYTES;
-use crate::platform::read_at;
 use crate::types::Unit;
-use std::fs::File;
 use std::io;
 use std::path::Path;
 use std::sync::atomic::Ordering;
@@ -31,7 +30,7 @@ impl Queue {
         let mut whole = true;
         for (position, file) in found.into_iter().enumerate() {
             if file.len == 0 && position + 1 == count {
-                std::fs::remove_file(&file.path).map_err(OpenError::io("remove", &file.path))?;
+                disk::remove_file(&file.path).map_err(OpenError::io("remove", &file.path))?;
                 continue;
             }
             if file.len != self.file_bytes as u64 {
@@ -49,7 +48,7 @@ impl Queue {
                 files.push_back(Arc::new(QueueFile::complete(file.base, file.path)));
             } else {
                 tracing::error!(path = %file.path.display(), "the file before this one is missing; the consume queue is built again from the log");
-                std::fs::remove_file(&file.path).map_err(OpenError::io("remove", &file.path))?;
+                disk::remove_file(&file.path).map_err(OpenError::io("remove", &file.path))?;
             }
         }
         Ok(whole)
@@ -78,11 +77,11 @@ impl Queue {
         let (mut count, mut physical_end) = (0, 0);
         let mut bytes = Vec::new();
         for file in files {
-            let opened = File::open(&file.path).map_err(OpenError::io("open", &file.path))?;
+            let opened = File::open_to_read(&file.path).map_err(OpenError::io("open", &file.path))?;
             let (mut at, mut piece) = (0, PIECE_MIN);
             while at < self.file_bytes {
                 bytes.resize(piece.min(self.file_bytes - at), 0);
-                read_at(&opened, &mut bytes, at as u64).map_err(OpenError::io("read", &file.path))?;
+                opened.read_at(&mut bytes, at as u64).map_err(OpenError::io("read", &file.path))?;
                 for unit in bytes.chunks_exact(UNIT_BYTES).map(super::decode_unit) {
                     if !unit.is_valid() {
                         return Ok((end, count, physical_end));
@@ -124,7 +123,7 @@ impl Queue {
         *self.writing.lock() = None;
         let mut files = self.files.write();
         while let Some(last) = files.back().filter(|file| file.base >= position && (file.base > 0 || position == 0)) {
-            std::fs::remove_file(&last.path)?;
+            disk::remove_file(&last.path)?;
             files.pop_back();
         }
         if let Some(last) = files.back_mut() {
@@ -184,7 +183,7 @@ impl Queue {
             let last_unit = (first.base as i64 + self.file_bytes as i64) / UNIT_BYTES as i64 - 1;
             if self.unit_at(last_unit).is_some_and(|unit| unit.is_blank() || unit.physical < min_physical) {
                 self.files.write().pop_front();
-                std::fs::remove_file(&first.path)?;
+                disk::remove_file(&first.path)?;
                 deleted += 1;
             } else {
                 break;
@@ -208,6 +207,6 @@ impl Queue {
 fn dirty_behind(path: &Path, valid: u64, file_bytes: u64) -> io::Result<bool> {
     let mut next = [0; 64 * UNIT_BYTES];
     let count = file_bytes.saturating_sub(valid).min(next.len() as u64) as usize;
-    read_at(&File::open(path)?, &mut next[..count], valid)?;
+    File::open_to_read(path)?.read_at(&mut next[..count], valid)?;
     Ok(next[..count].iter().any(|byte| *byte != 0))
 }

@@ -127,7 +127,7 @@ impl QueueTable {
         for queue in entry.queues.read().iter() {
             queue.remove()?;
         }
-        match std::fs::remove_dir(self.dir.join(topic)) {
+        match crate::disk::remove_dir(&self.dir.join(topic)) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
             other => other,
         }
@@ -164,7 +164,7 @@ impl QueueTable {
 
 /// The folders in `dir`, by name; none when it does not exist.
 fn folders(dir: &Path) -> Result<Vec<(String, PathBuf)>, OpenError> {
-    let entries = match std::fs::read_dir(dir) {
+    let entries = match crate::disk::read_dir(dir) {
         Ok(entries) => entries,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         Err(error) => return Err(OpenError::io("list", dir)(error)),
