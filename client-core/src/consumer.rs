@@ -24,7 +24,7 @@ mod subscription;
 pub use allocate::{sort_members, sort_queues, AllocateError, AllocateStrategy, CustomRule};
 pub use listener::{ConcurrentContext, ConsumeConcurrentlyStatus, ConsumeOrderlyStatus, OrderlyContext};
 pub use lite::{LitePullConsumer, LitePullConsumerBuilder, LitePullOptions};
-pub use push::{AssignmentListener, PushConsumer, PushConsumerBuilder, PushOptions};
+pub use push::{AssignmentListener, Delivery, Outcome, PushConsumer, PushConsumerBuilder, PushOptions};
 pub use start_offset::ConsumeFrom;
 
 use crate::instance::{Boundary, ClientInstance};

@@ -86,8 +86,8 @@ mod tasks;
 pub use admin::{Admin, AdminBuilder};
 pub use consumer::{
     sort_members, sort_queues, AllocateError, AllocateStrategy, AssignmentListener, ConcurrentContext,
-    ConsumeConcurrentlyStatus, ConsumeFrom, ConsumeOrderlyStatus, CustomRule, LitePullConsumer,
-    LitePullConsumerBuilder, LitePullOptions, OrderlyContext, PushConsumer, PushConsumerBuilder, PushOptions,
+    ConsumeConcurrentlyStatus, ConsumeFrom, ConsumeOrderlyStatus, CustomRule, Delivery, LitePullConsumer,
+    LitePullConsumerBuilder, LitePullOptions, OrderlyContext, Outcome, PushConsumer, PushConsumerBuilder, PushOptions,
 };
 pub use error::{client_code, Attempt, Error, ErrorKind, ServerTried, ATTEMPTS_LISTED_MAX};
 pub use ferromq_protocol::body::{MessageModel, MessageQueue};

@@ -1,6 +1,7 @@
 //! What an application gives a push consumer: a listener, as a plain function or an async one, and what it answers.
 //!
 //! A listener that panics counts as one that failed: its messages come again, the panic is logged, the worker lives.
+use super::push::Line;
 use crate::instance::BoxFuture;
 use crate::message::MessageExt;
 use ferromq_protocol::body::MessageQueue;
@@ -80,11 +81,12 @@ impl ConcurrentContext {
 pub struct OrderlyContext {
     queue: Arc<MessageQueue>,
     suspend: Mutex<Option<Duration>>,
+    consumed: AtomicUsize,
 }
 
 impl OrderlyContext {
     pub(crate) fn new(queue: Arc<MessageQueue>) -> Self {
-        Self { queue, suspend: Mutex::default() }
+        Self { queue, suspend: Mutex::default(), consumed: AtomicUsize::new(0) }
     }
 
     /// The queue the messages were pulled from.
@@ -98,8 +100,22 @@ impl OrderlyContext {
         *self.suspend.lock() = Some(pause);
     }
 
+    /// Of several messages the first `count` were consumed; only the rest comes again. Counts only with
+    /// [`ConsumeOrderlyStatus::SuspendCurrentQueueAMoment`].
+    pub fn set_consumed(&self, count: usize) {
+        self.consumed.store(count, Ordering::Relaxed);
+    }
+
     pub(crate) fn suspend(&self) -> Option<Duration> {
         *self.suspend.lock()
+    }
+
+    /// How many of `count` messages were consumed.
+    pub(crate) fn consumed(&self, status: ConsumeOrderlyStatus, count: usize) -> usize {
+        match status {
+            ConsumeOrderlyStatus::Success => count,
+            ConsumeOrderlyStatus::SuspendCurrentQueueAMoment => self.consumed.load(Ordering::Relaxed).min(count),
+        }
     }
 }
 
@@ -136,6 +152,8 @@ impl<C, S> Listener<C, S> {
 pub(crate) enum Listening {
     Concurrent(Listener<ConcurrentContext, ConsumeConcurrentlyStatus>),
     Orderly(Listener<OrderlyContext, ConsumeOrderlyStatus>),
+    /// Messages without order wait in the line until they are taken.
+    Line(Arc<Line>),
 }
 
 impl Listening {

@@ -109,13 +109,15 @@ impl<M: Clone> ProcessQueue<M> {
         taken
     }
 
-    /// Settles everything taken. Returns the offset to commit; `None` when nothing was taken.
-    pub(crate) fn commit(&mut self) -> Option<i64> {
+    /// Settles the `count` lowest messages taken. Returns the offset to commit; `None` when nothing was taken.
+    pub(crate) fn commit(&mut self, count: usize) -> Option<i64> {
         if self.taken.is_empty() {
             return None;
         }
-        self.bytes -= self.taken.values().map(|entry| entry.bytes).sum::<usize>();
-        self.taken.clear();
+        for _ in 0..count {
+            let Some((_, entry)) = self.taken.pop_first() else { break };
+            self.bytes -= entry.bytes;
+        }
         self.commit_offset()
     }
 
@@ -249,19 +251,19 @@ mod tests {
         let mut queue = ProcessQueue::default();
         put(&mut queue, [5, 6, 7]);
         assert_eq!(queue.take(2), [5, 6]);
-        assert_eq!((queue.commit(), queue.len(), queue.bytes()), (Some(7), 1, 10));
+        assert_eq!((queue.commit(usize::MAX), queue.len(), queue.bytes()), (Some(7), 1, 10));
         put(&mut queue, [8, 9]);
         assert_eq!(queue.take(3), [7, 8, 9]);
         queue.rollback(|offset, message| *message += offset);
         assert_eq!(queue.take(1), [14]);
         assert_eq!(queue.commit_offset(), Some(7));
-        assert_eq!(queue.commit(), Some(8));
+        assert_eq!(queue.commit(usize::MAX), Some(8));
         assert_eq!(queue.take(9).len(), 2);
-        queue.commit();
+        queue.commit(usize::MAX);
         assert!(queue.consuming);
         assert!(queue.take(1).is_empty());
         assert!(!queue.consuming);
-        assert_eq!((queue.commit(), queue.commit_offset()), (None, Some(10)));
+        assert_eq!((queue.commit(usize::MAX), queue.commit_offset()), (None, Some(10)));
         assert!(put(&mut queue, [10]).dispatch);
     }
 
@@ -276,7 +278,7 @@ mod tests {
         assert_eq!(queue.remove([5]), Some(9));
         put(&mut queue, [9]);
         queue.reached(12);
-        assert_eq!((queue.take(1), queue.commit()), (vec![9], Some(12)));
+        assert_eq!((queue.take(1), queue.commit(usize::MAX)), (vec![9], Some(12)));
     }
 
     /// Pulling stops above each limit, and at it still goes on.
@@ -359,7 +361,7 @@ mod tests {
                     }
                     Step::Commit => {
                         let expected = waiting.first().copied().or(highest.map(|h| h + 1)).filter(|_| !taken.is_empty());
-                        prop_assert_eq!(queue.commit(), expected);
+                        prop_assert_eq!(queue.commit(usize::MAX), expected);
                         taken.clear();
                     }
                     Step::Rollback => {

@@ -5,6 +5,7 @@
 mod balance;
 mod concurrent;
 mod core;
+mod line;
 mod options;
 mod orderly;
 mod pull_loop;
@@ -12,6 +13,8 @@ mod queue;
 mod role;
 mod send_back;
 
+pub(crate) use line::Line;
+pub use line::{Delivery, Outcome};
 pub use options::{AssignmentListener, PushConsumerBuilder, PushOptions};
 
 use self::core::{Core, Parts, LISTENING_TO};
@@ -90,7 +93,7 @@ impl PushConsumer {
     }
 
     async fn start(builder: PushConsumerBuilder) -> Result<Self, Error> {
-        let PushConsumerBuilder { group, client, options, subscriptions: wanted, listening } = builder;
+        let PushConsumerBuilder { group, client, options, subscriptions: wanted, listening, line } = builder;
         check_group(&group)?;
         let listening = listening
             .ok_or_else(|| Error::config("listener", "none is set: call concurrent or orderly before start"))?;
@@ -112,7 +115,7 @@ impl PushConsumer {
             }
         };
         let producer = clustering.then(|| inner_producer(&instance)).transpose()?;
-        let parts = Parts { group, retry_topic, options, instance, subscriptions, offsets, listening, producer };
+        let parts = Parts { group, retry_topic, options, instance, subscriptions, offsets, listening, line, producer };
         let consumer = Self { owner: Arc::new(Owner { core: Core::new(parts), closing: AtomicBool::new(false) }) };
         if let Err(error) = consumer.join().await {
             consumer.shutdown().await;
@@ -196,6 +199,21 @@ impl PushConsumer {
         self.owner.core.wake.notify_one();
     }
 
+    /// Takes at most `max` messages that wait, without waiting for any, and tells whether there are more. Empty when none
+    /// wait, after a shutdown began, or when the consumer has a listener. See [`PushConsumerBuilder::taken`].
+    pub fn take(&self, max: usize) -> (Vec<Delivery>, bool) {
+        let core = &self.owner.core;
+        core.line.as_ref().map_or_else(Default::default, |line| line.take(max, core.options.consume_threads))
+    }
+
+    /// Says what came of messages that were taken from this consumer; many at once cost least.
+    pub fn settle(&self, settled: Vec<(Delivery, Outcome)>) {
+        let core = &self.owner.core;
+        if let Some(line) = &core.line {
+            line::settle(core, line, settled);
+        }
+    }
+
     fn check_open(&self) -> Result<(), Error> {
         if self.owner.closing.load(Ordering::Acquire) {
             return Err(Error::State { what: "push consumer", state: "shut down" });
@@ -223,6 +241,9 @@ async fn end(core: Arc<Core>, own: Option<Arc<MessageQueue>>) {
     let queues = core.close();
     for queue in &queues {
         queue.leave();
+    }
+    if let Some(line) = &core.line {
+        line.close();
     }
     let drained = async {
         for queue in queues.iter().filter(|queue| own.as_ref() != Some(&queue.queue)) {

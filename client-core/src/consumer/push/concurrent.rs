@@ -118,7 +118,7 @@ async fn work(core: Arc<Core>) {
 async fn consume(core: &Arc<Core>, chunk: Chunk) {
     let Listening::Concurrent(listener) = &core.listening else { return };
     let Chunk { queue, messages } = chunk;
-    if !queue.begin(&messages) {
+    if !queue.begin(messages.iter().map(MessageExt::queue_offset)) {
         return;
     }
     let context = Arc::new(ConcurrentContext::new(queue.queue.clone()));
@@ -131,27 +131,41 @@ async fn consume(core: &Arc<Core>, chunk: Chunk) {
         ConsumeConcurrentlyStatus::ReconsumeLater
     });
     let ok = context.acknowledged(status, messages.len());
-    let again = fail(core, &queue, &messages[ok..], context.delay_level()).await;
-    let kept: HashSet<i64> = again.iter().map(MessageExt::queue_offset).collect();
-    let settled = messages.iter().map(MessageExt::queue_offset).filter(|offset| !kept.contains(offset));
-    if let Some(offset) = queue.settle(settled, &core.limits()) {
-        core.offsets.update(&queue.queue, offset, true);
+    settle(core, &queue, messages[..ok].iter().map(MessageExt::queue_offset));
+    if ok < messages.len() {
+        let failed: Vec<_> = messages[ok..].iter().map(|message| (message.clone(), context.delay_level())).collect();
+        give_back(core, &queue, &failed).await;
     }
     queue.end(ok, messages.len() - ok, took);
+}
+
+fn settle(core: &Arc<Core>, queue: &Arc<OwnedQueue>, offsets: impl Iterator<Item = i64>) {
+    if let Some(offset) = queue.settle(offsets, &core.limits()) {
+        core.offsets.update(&queue.queue, offset, true);
+    }
+}
+
+/// Gives messages that were not consumed back to the broker, each with its delay level, and settles them here. Those that
+/// could not be given back are tried again here.
+pub(super) async fn give_back(core: &Arc<Core>, queue: &Arc<OwnedQueue>, failed: &[(MessageExt, i32)]) {
+    let again = fail(core, queue, failed).await;
+    let kept: HashSet<i64> = again.iter().map(MessageExt::queue_offset).collect();
+    let given = failed.iter().map(|(message, _)| message.queue_offset()).filter(|offset| !kept.contains(offset));
+    settle(core, queue, given);
     if !again.is_empty() {
-        retry_here(core, queue, again);
+        retry_here(core, queue.clone(), again);
     }
 }
 
 /// Deals with messages that were not consumed. Returns those that stay here.
-async fn fail(core: &Arc<Core>, queue: &Arc<OwnedQueue>, failed: &[MessageExt], level: i32) -> Vec<MessageExt> {
+async fn fail(core: &Arc<Core>, queue: &Arc<OwnedQueue>, failed: &[(MessageExt, i32)]) -> Vec<MessageExt> {
     let mut again = Vec::new();
-    for message in failed {
+    for (message, level) in failed {
         let offset = message.queue_offset();
         if !core.is_clustering() {
             tracing::warn!(group = %core.group, queue = %queue.queue, offset, "broadcast message not consumed, skipped");
         } else if queue.holds(offset) {
-            if let Err(error) = send_back(core, message, level).await {
+            if let Err(error) = send_back(core, message, *level).await {
                 tracing::warn!(group = %core.group, queue = %queue.queue, offset, %error, "message stays here, not sent back");
                 let mut message = message.clone();
                 message.count_attempt();
@@ -167,7 +181,7 @@ fn retry_here(core: &Arc<Core>, queue: Arc<OwnedQueue>, messages: Vec<MessageExt
     core.tasks.spawn(async move {
         tokio::select! {
             _ = queue.left() => {}
-            _ = sleep(RETRY_HERE_AFTER) => again.workers.submit(&again, &queue, messages),
+            _ = sleep(RETRY_HERE_AFTER) => again.submit(&queue, messages, false),
         }
     });
 }

@@ -1,5 +1,6 @@
 //! What all parts of a push consumer share, and the way from a pulled message to a listener.
 use super::concurrent::Workers;
+use super::line::Line;
 use super::options::PushOptions;
 use super::orderly;
 use super::queue::{OwnedQueue, Phase};
@@ -34,6 +35,8 @@ pub(super) struct Core {
     pub(super) subscriptions: Subscriptions,
     pub(super) offsets: OffsetStore,
     pub(super) listening: Listening,
+    /// Where messages wait to be taken; without it they go to a listener.
+    pub(super) line: Option<Arc<Line>>,
     /// For messages that cannot be sent back.
     pub(super) producer: Option<Producer>,
     /// The queues owned; those leaving are still among them.
@@ -65,6 +68,7 @@ pub(super) struct Parts {
     pub(super) subscriptions: Subscriptions,
     pub(super) offsets: OffsetStore,
     pub(super) listening: Listening,
+    pub(super) line: Option<Arc<Line>>,
     pub(super) producer: Option<Producer>,
 }
 
@@ -79,6 +83,7 @@ impl Core {
             subscriptions: parts.subscriptions,
             offsets: parts.offsets,
             listening: parts.listening,
+            line: parts.line,
             producer: parts.producer,
             queues: Mutex::default(),
             queue_count: AtomicUsize::new(0),
@@ -180,6 +185,7 @@ impl Core {
     pub(super) fn submit(self: &Arc<Self>, queue: &Arc<OwnedQueue>, messages: Vec<MessageExt>, dispatch: bool) {
         match &self.listening {
             Listening::Concurrent(_) => self.workers.submit(self, queue, messages),
+            Listening::Line(line) => line.submit(queue, messages),
             Listening::Orderly(_) if dispatch => {
                 self.listeners.spawn(orderly::run(self.clone(), queue.clone()));
             }

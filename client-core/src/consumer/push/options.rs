@@ -2,6 +2,7 @@
 //!
 //! Java options that do not exist here: `consumeThreadMin` (threads come and go by need), `adjustThreadPoolNumsThreshold`
 //! (no effect in Java), `unitMode`, and those of pop consumption.
+use super::line::Line;
 use super::PushConsumer;
 use crate::consumer::listener::{
     ConcurrentContext, ConsumeConcurrentlyStatus, ConsumeOrderlyStatus, Listener, Listening, OrderlyContext,
@@ -145,6 +146,7 @@ pub struct PushConsumerBuilder {
     pub(super) options: PushOptions,
     pub(super) subscriptions: Vec<(String, String)>,
     pub(super) listening: Option<Listening>,
+    pub(super) line: Option<Arc<Line>>,
 }
 
 /// One method per option of a plain type.
@@ -208,6 +210,7 @@ impl PushConsumerBuilder {
             options: PushOptions::default(),
             subscriptions: Vec::new(),
             listening: None,
+            line: None,
         }
     }
 
@@ -305,6 +308,27 @@ impl PushConsumerBuilder {
     {
         let boxed = move |messages, context| -> crate::BoxFuture<_> { Box::pin(listener(messages, context)) };
         self.listening = Some(Listening::Orderly(Listener::Async(Box::new(boxed))));
+        self
+    }
+
+    /// No listener: messages without order wait until [`PushConsumer::take`] takes them. `on_ready` is called, on a thread
+    /// of the runtime, whenever there is something to take after there was nothing; it must not block. `consume_threads` is
+    /// the number of takers among which messages are shared.
+    #[must_use]
+    pub fn taken(mut self, on_ready: impl Fn() + Send + Sync + 'static) -> Self {
+        let line = Line::new(on_ready);
+        self.listening = Some(Listening::Line(line.clone()));
+        self.line = Some(line);
+        self
+    }
+
+    /// Like [`Self::taken`], in order: a take returns up to `consume_batch_size` messages of one queue, and nothing more of
+    /// that queue is given out until they are settled.
+    #[must_use]
+    pub fn taken_orderly(mut self, on_ready: impl Fn() + Send + Sync + 'static) -> Self {
+        let line = Line::new(on_ready);
+        self.listening = Some(Listening::Orderly(line.orderly()));
+        self.line = Some(line);
         self
     }
 

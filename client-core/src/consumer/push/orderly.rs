@@ -114,18 +114,20 @@ async fn batches(core: &Arc<Core>, queue: &Arc<OwnedQueue>) -> End {
             tracing::error!(group = %core.group, queue = %queue.queue, ?offset, panic, "listener panicked, messages come again");
             ConsumeOrderlyStatus::SuspendCurrentQueueAMoment
         });
-        let failed = status == ConsumeOrderlyStatus::SuspendCurrentQueueAMoment;
-        if failed && must_wait(core, &messages).await {
+        let consumed = context.consumed(status, messages.len());
+        let failures = messages.len() - consumed;
+        let waits = failures > 0 && must_wait(core, &messages[consumed..]).await;
+        if let Some(offset) = queue.commit(if waits { consumed } else { messages.len() }, &core.limits()) {
+            core.offsets.update(&queue.queue, offset, false);
+        }
+        if waits {
             queue.rollback();
-            queue.end(0, messages.len(), took);
+        }
+        queue.end(consumed, failures, took);
+        if waits {
             let pause = context.suspend().unwrap_or(core.options.suspend);
             return End::Pause(pause.clamp(SUSPEND_MIN, SUSPEND_MAX));
         }
-        if let Some(offset) = queue.commit(&core.limits()) {
-            core.offsets.update(&queue.queue, offset, false);
-        }
-        let failures = if failed { messages.len() } else { 0 };
-        queue.end(messages.len() - failures, failures, took);
         tokio::task::coop::consume_budget().await;
     }
 }

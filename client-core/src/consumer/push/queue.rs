@@ -29,7 +29,7 @@ pub(super) enum Phase {
 struct State {
     cache: ProcessQueue<MessageExt>,
     phase: Phase,
-    /// Listener calls under way.
+    /// Messages that a listener has.
     running: usize,
     /// The pull task waits for room.
     blocked: bool,
@@ -104,12 +104,12 @@ impl OwnedQueue {
         let _ = self.leaving.subscribe().wait_for(|leaving| *leaving).await;
     }
 
-    /// True while a listener call is under way.
+    /// True while a listener has messages.
     pub(super) fn is_running(&self) -> bool {
         self.state.lock().running > 0
     }
 
-    /// Ready once no listener call is under way.
+    /// Ready once no listener has messages.
     pub(super) async fn wait_idle(&self) {
         loop {
             let notified = self.idle.notified();
@@ -162,16 +162,16 @@ impl OwnedQueue {
         self.state.lock().cache.commit_offset().map_or(end, |lowest| lowest.min(end))
     }
 
-    /// Begins a concurrent listener call; false when the queue is not active any more.
-    pub(super) fn begin(&self, messages: &[MessageExt]) -> bool {
+    /// A listener without order gets the messages at these offsets; false when the queue is not active any more.
+    pub(super) fn begin(&self, offsets: impl ExactSizeIterator<Item = i64>) -> bool {
         let now = platform::now_ms();
         let mut state = self.state.lock();
         if state.phase != Phase::Active {
             return false;
         }
-        state.running += 1;
+        state.running += offsets.len();
         state.last_consume_ms = now;
-        state.cache.started(messages.iter().map(MessageExt::queue_offset), now as u64);
+        state.cache.started(offsets, now as u64);
         true
     }
 
@@ -202,16 +202,16 @@ impl OwnedQueue {
         }
         let taken = state.cache.take(count);
         if !taken.is_empty() {
-            state.running += 1;
+            state.running += taken.len();
             state.last_consume_ms = platform::now_ms();
         }
         Some(taken)
     }
 
-    /// Settles what was taken. Returns the offset to note.
-    pub(super) fn commit(&self, limits: &CacheLimits) -> Option<i64> {
+    /// Settles the first `count` of what was taken. Returns the offset to note.
+    pub(super) fn commit(&self, count: usize, limits: &CacheLimits) -> Option<i64> {
         let mut state = self.state.lock();
-        let offset = state.cache.commit();
+        let offset = state.cache.commit(count);
         self.make_room(&mut state, limits);
         offset.filter(|_| state.phase != Phase::Dropped)
     }
@@ -221,12 +221,16 @@ impl OwnedQueue {
         self.state.lock().cache.rollback(|_, message| message.count_attempt());
     }
 
-    /// A listener call that was begun has ended, and its result is noted.
+    /// Messages that were begun are through: so many consumed, so many not, and that is noted.
     pub(super) fn end(&self, ok: usize, failed: usize, took: Duration) {
-        let now = platform::now_ms();
+        self.state.lock().stats.consumed(platform::now_ms(), ok, failed, took.as_millis() as u64);
+        self.unbegin(ok + failed);
+    }
+
+    /// Messages that were begun were not looked at.
+    pub(super) fn unbegin(&self, count: usize) {
         let mut state = self.state.lock();
-        state.running -= 1;
-        state.stats.consumed(now, ok, failed, took.as_millis() as u64);
+        state.running = state.running.saturating_sub(count);
         let idle = state.running == 0;
         drop(state);
         if idle {

@@ -101,6 +101,7 @@ async fn consume_directly(core: Arc<Core>, message: MessageExt) -> ConsumeMessag
     let blocking = match &core.listening {
         Listening::Concurrent(listener) => listener.is_blocking(),
         Listening::Orderly(listener) => listener.is_blocking(),
+        Listening::Line(_) => false,
     };
     let (order, called) = if blocking {
         let runtime = core.runtime.clone();
@@ -142,6 +143,15 @@ async fn call(core: &Core, message: MessageExt) -> (bool, Result<ConsumeResult, 
                 ConsumeOrderlyStatus::SuspendCurrentQueueAMoment => ConsumeResult::Later,
             });
             (true, result)
+        }
+        Listening::Line(line) => {
+            let [message] = messages;
+            let result = match line.lease(vec![message]).await {
+                Ok(1) => Ok(ConsumeResult::Success),
+                Ok(_) => Ok(ConsumeResult::Later),
+                Err(_) => Err("the consumer is closing".to_owned()),
+            };
+            (false, result)
         }
     }
 }
