@@ -83,8 +83,8 @@ header! {
         commit_or_rollback: i32 => "commitOrRollback",
         /// Answers a check of the broker.
         from_transaction_check: bool => "fromTransactionCheck" = false,
-        /// Unique id of the message.
-        msg_id: &'a str => "msgId",
+        /// Unique id of the message; brokers do without it.
+        msg_id: Option<&'a str> => "msgId",
         /// Transaction id.
         transaction_id: Option<&'a str> => "transactionId",
         /// Logical broker name, sent by late 4.9 and by 5.x clients.
