@@ -182,6 +182,17 @@ properties! {
     /// Answers of a query by unique key.
     default_query_max_num: i32 = "defaultQueryMaxNum", 32, in 1..=INT_MAX, [live];
 
+    /// Refuse transactional messages.
+    reject_transaction_message: bool = "rejectTransactionMessage", false, [live];
+    /// Milliseconds a half message is left alone before its producers are asked; a message may say otherwise.
+    transaction_time_out: i64 = "transactionTimeOut", 6000, in 0..=LONG_MAX, [live];
+    /// Checks of a half message after which it is moved to TRANS_CHECK_MAX_TIME_TOPIC.
+    transaction_check_max: i32 = "transactionCheckMax", 15, in 0..=INT_MAX, [live];
+    /// Milliseconds between two rounds of checks while half messages wait.
+    transaction_check_interval: i64 = "transactionCheckInterval", 30_000, in 1..=LONG_MAX, [live];
+    /// Bytes of one record that says which half messages ended.
+    transaction_op_msg_max_size: i32 = "transactionOpMsgMaxSize", 4096, in 1..=INT_MAX, [live];
+
     /// Hold pulls until a message arrives.
     long_polling_enable: bool = "longPollingEnable", true, [live];
     /// Milliseconds a pull is held when longPollingEnable is off.
