@@ -40,6 +40,8 @@ struct Scan<'a> {
     next: i64,
     last_physical: i64,
     removed: bool,
+    /// The filter reads records, and one of them is not in memory: the scan ended before it.
+    blocked: bool,
 }
 
 impl Reader {
@@ -85,6 +87,7 @@ impl Reader {
             next: offset,
             last_physical: 0,
             removed: false,
+            blocked: false,
         };
         scan.look(&units);
         scan.answer(min, max)
@@ -95,6 +98,8 @@ impl Scan<'_> {
     /// Goes over the units until the answer is full.
     fn look(&mut self, units: &Units) {
         let min_physical = self.log.min_offset();
+        let mapped_from = self.log.mapped_from(self.reader.limits.mapped_bytes);
+        let reads_records = self.request.filter.reads_records();
         for unit in units.iter() {
             let size = usize::try_from(unit.size).unwrap_or(0);
             let in_log = !unit.is_blank() && unit.is_valid();
@@ -114,8 +119,27 @@ impl Scan<'_> {
                 self.removed = true;
                 continue;
             }
+            if reads_records && !self.wants(&unit, size, mapped_from) {
+                if self.blocked {
+                    self.next = offset;
+                    return;
+                }
+                continue;
+            }
             self.add(offset, &unit, size);
         }
+    }
+
+    /// Asks the filter about the record of a unit.
+    fn wants(&mut self, unit: &Unit, size: usize, mapped_from: i64) -> bool {
+        match self.log.bytes_at(unit.physical, size, mapped_from, self.request.blocking) {
+            Ok(Ok(Some(record))) => return self.request.filter.matches_record(&record),
+            Ok(Ok(None)) => self.removed = true,
+            Ok(Err(WouldBlock)) => self.blocked = true,
+            // Given to the answer, which reads it again and deals with it.
+            Err(_) => return true,
+        }
+        false
     }
 
     /// Whether another record of `size` bytes is too much (the first one never is).
@@ -150,6 +174,9 @@ impl Scan<'_> {
 
     /// Reads the runs. What cannot be read without waiting ends the answer before it, or the read when nothing came before.
     fn answer(mut self, min: i64, max: i64) -> Result<GetResult, WouldBlock> {
+        if self.blocked && self.runs.is_empty() {
+            return Err(WouldBlock);
+        }
         let mapped_from = self.log.mapped_from(self.reader.limits.mapped_bytes);
         let mut slices: Vec<Bytes> = Vec::with_capacity(self.runs.len());
         let (mut count, mut bytes) = (0, 0);

@@ -27,10 +27,21 @@ impl Unit {
     }
 }
 
-/// Decides by the tags code of a unit, before the record is read.
+/// Decides which records a read gives: by the tags code of a unit, before the record is read, and by the record itself
+/// where a filter asks for it.
 pub trait UnitFilter {
-    /// True when the record is wanted.
+    /// True when the record is wanted, as far as its tags code tells.
     fn matches(&self, tags_code: i64) -> bool;
+
+    /// True when [`matches_record`](Self::matches_record) has to be asked as well; every record looked at is read then.
+    fn reads_records(&self) -> bool {
+        false
+    }
+
+    /// True when the record is wanted.
+    fn matches_record(&self, _record: &[u8]) -> bool {
+        true
+    }
 }
 
 /// Wants everything.
