@@ -62,6 +62,12 @@ enum Claim {
     Lease(Arc<Lease>),
 }
 
+impl Claim {
+    fn is_same_queue(&self, other: &Claim) -> bool {
+        matches!((self, other), (Self::Queue(a), Self::Queue(b)) if Arc::ptr_eq(a, b))
+    }
+}
+
 /// Messages that one caller waits for.
 #[derive(Debug)]
 struct Lease {
@@ -89,10 +95,8 @@ impl Lease {
     }
 }
 
-enum Item {
-    One(Arc<OwnedQueue>, MessageExt),
-    Leased(Arc<Lease>, Vec<MessageExt>),
-}
+/// A message in line and who has to hear of it. Those of a lease stand together.
+type Item = (Claim, MessageExt);
 
 #[derive(Default)]
 struct State {
@@ -130,15 +134,15 @@ impl Line {
 
     /// Puts messages of one queue in line.
     pub(super) fn submit(&self, queue: &Arc<OwnedQueue>, messages: Vec<MessageExt>) {
-        self.push(messages.into_iter().map(|message| Item::One(queue.clone(), message)));
+        self.push(messages.into_iter().map(|message| (Claim::Queue(queue.clone()), message)));
     }
 
     /// Puts messages in line that belong together. How many of them, from the first, were consumed comes as the answer; an
     /// error means none.
     pub(super) fn lease(&self, messages: Vec<MessageExt>) -> oneshot::Receiver<usize> {
         let (to, answer) = oneshot::channel();
-        let answer_to = Answer { consumed: 0, total: messages.len(), to: Some(to) };
-        self.push(std::iter::once(Item::Leased(Arc::new(Lease { answer: Mutex::new(answer_to) }), messages)));
+        let lease = Arc::new(Lease { answer: Mutex::new(Answer { consumed: 0, total: messages.len(), to: Some(to) }) });
+        self.push(messages.into_iter().map(|message| (Claim::Lease(lease.clone()), message)));
         answer
     }
 
@@ -164,41 +168,29 @@ impl Line {
     pub(super) fn take(&self, max: usize, takers: usize) -> (Vec<Delivery>, bool) {
         let taken = Instant::now();
         loop {
-            let mut found: Vec<(Arc<OwnedQueue>, MessageExt)> = Vec::new();
-            let mut state = self.state.lock();
-            let share = state.share(max, takers);
-            while found.len() < share {
-                match state.items.pop_front() {
-                    Some(Item::One(queue, message)) => found.push((queue, message)),
-                    Some(Item::Leased(lease, messages)) if found.is_empty() => {
-                        let claims = messages.into_iter().map(|message| (Claim::Lease(lease.clone()), message));
-                        return (deliveries(claims, taken), !state.items.is_empty());
-                    }
-                    Some(lease) => {
-                        state.items.push_front(lease);
-                        break;
-                    }
-                    None => break,
-                }
-            }
-            let more = !state.items.is_empty();
-            drop(state);
+            let (found, more) = {
+                let mut state = self.state.lock();
+                let count = state.next(max, takers);
+                (state.items.drain(..count).collect(), !state.items.is_empty())
+            };
             let begun = begin(found);
             if !begun.is_empty() || !more {
-                let claims = begun.into_iter().map(|(queue, message)| (Claim::Queue(queue), message));
-                return (deliveries(claims, taken), more);
+                let numbered = begun.into_iter().zip(0..);
+                let deliveries =
+                    numbered.map(|((claim, message), index)| Delivery { message, claim, taken, index }).collect();
+                return (deliveries, more);
             }
         }
     }
 
     /// Puts messages that nobody looked at back, in front.
-    fn put_back(&self, messages: Vec<(Arc<OwnedQueue>, MessageExt)>) {
+    fn put_back(&self, items: Vec<Item>) {
         let mut state = self.state.lock();
-        if state.closed || messages.is_empty() {
+        if state.closed || items.is_empty() {
             return;
         }
         let was_empty = state.items.is_empty();
-        messages.into_iter().rev().for_each(|(queue, message)| state.items.push_front(Item::One(queue, message)));
+        items.into_iter().rev().for_each(|item| state.items.push_front(item));
         drop(state);
         if was_empty {
             (self.on_ready)();
@@ -218,26 +210,30 @@ impl Line {
 }
 
 impl State {
-    fn share(&self, max: usize, takers: usize) -> usize {
+    /// How many messages from the front are taken together: all of a lease, or a share of those before the next lease.
+    fn next(&self, max: usize, takers: usize) -> usize {
+        if let Some((Claim::Lease(first), _)) = self.items.front() {
+            let same = |claim: &Claim| matches!(claim, Claim::Lease(lease) if Arc::ptr_eq(lease, first));
+            return self.items.iter().take_while(|(claim, _)| same(claim)).count();
+        }
         let in_time = match self.each.is_zero() {
             true => max,
             false => usize::try_from(HOARD.as_nanos() / self.each.as_nanos()).unwrap_or(max),
         };
-        self.items.len().div_ceil(takers.max(1)).min(in_time).min(max).max(1)
+        let share = self.items.len().div_ceil(takers.max(1)).min(in_time).min(max).max(1);
+        self.items.iter().take(share).take_while(|(claim, _)| matches!(claim, Claim::Queue(_))).count()
     }
 }
 
-fn deliveries(claims: impl Iterator<Item = (Claim, MessageExt)>, taken: Instant) -> Vec<Delivery> {
-    claims.zip(0..).map(|((claim, message), index)| Delivery { message, claim, taken, index }).collect()
-}
-
 /// Begins the messages, run by run of one queue; those of queues that are not active any more are left out.
-fn begin(mut found: Vec<(Arc<OwnedQueue>, MessageExt)>) -> Vec<(Arc<OwnedQueue>, MessageExt)> {
+fn begin(mut found: Vec<Item>) -> Vec<Item> {
     let mut refused = Vec::new();
     let mut at = 0;
-    for run in found.chunk_by(|(a, _), (b, _)| Arc::ptr_eq(a, b)) {
-        if !run[0].0.begin(run.iter().map(|(_, message)| message.queue_offset())) {
-            refused.push(at..at + run.len());
+    for run in found.chunk_by(|(a, _), (b, _)| a.is_same_queue(b)) {
+        if let Claim::Queue(queue) = &run[0].0 {
+            if !queue.begin(run.iter().map(|(_, message)| message.queue_offset())) {
+                refused.push(at..at + run.len());
+            }
         }
         at += run.len();
     }
@@ -288,7 +284,7 @@ fn settle_run(core: &Arc<Core>, line: &Line, of: Option<(Arc<OwnedQueue>, Instan
         match outcome {
             Outcome::Consumed => {}
             Outcome::Retry { delay_level } => failed.push((message, delay_level)),
-            Outcome::Release => released.push((queue.clone(), message)),
+            Outcome::Release => released.push((Claim::Queue(queue.clone()), message)),
         }
     }
     // Released ones were neither: they only do not run any more.
