@@ -105,6 +105,24 @@ impl File {
         effect(&self.path, Effect::Zero { from, to }, || platform::zero_range(&self.file, from, to))
     }
 
+    /// The first byte of `from..to` that is not zero.
+    pub fn first_nonzero(&self, from: u64, to: u64) -> io::Result<Option<u64>> {
+        let len = usize::try_from(to.saturating_sub(from)).unwrap_or(usize::MAX);
+        let what = Effect::Read { from, len };
+        through(&self.path, what, || None, |_| platform::first_nonzero(&self.file, from, to))
+    }
+
+    /// Makes what stands in `from..to` zero for good; false when nothing stood there.
+    pub fn clear(&self, from: u64, to: u64) -> io::Result<bool> {
+        if self.first_nonzero(from, to)?.is_none() {
+            return Ok(false);
+        }
+        self.zero(from, to)?;
+        // What was there must not come back with a power cut, behind bytes that are written later.
+        self.sync()?;
+        Ok(true)
+    }
+
     /// Forces all of it to the disk.
     pub fn sync(&self) -> io::Result<()> {
         effect(&self.path, Effect::Sync { from: 0, to: u64::MAX }, || self.file.sync_all())
@@ -189,6 +207,16 @@ pub(crate) fn write(path: &Path, content: &[u8]) -> io::Result<()> {
     file.resize(0)?;
     file.write_at(content, 0)?;
     file.sync()
+}
+
+/// Replaces a file as a whole: at any moment, a power cut included, it has the old or the new content.
+pub(crate) fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
+    let mut temporary = path.as_os_str().to_owned();
+    temporary.push(".tmp");
+    let temporary = PathBuf::from(temporary);
+    write(&temporary, content)?;
+    rename(&temporary, path)?;
+    path.parent().map_or(Ok(()), sync_dir)
 }
 
 /// Creates a folder and its parents.

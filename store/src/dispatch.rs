@@ -44,6 +44,8 @@ pub(crate) struct Dispatch {
     end: AtomicI64,
     /// Store time of the last dispatched record. Stored under `state`.
     last_timestamp: AtomicI64,
+    /// Where that record begins, -1 when there is none. Stored under `state`.
+    last_record: AtomicI64,
     /// Records above the flushed position are not to be seen yet (synchronous flush).
     follows_flush: bool,
     failing: AtomicBool,
@@ -62,6 +64,7 @@ impl Dispatch {
     ) -> Self {
         let end = AtomicI64::new(log.written());
         let last_timestamp = AtomicI64::new(log.last_timestamp());
+        let last_record = AtomicI64::new(log.opened_last_record);
         Self {
             log,
             queues,
@@ -71,6 +74,7 @@ impl Dispatch {
             handled: AtomicU64::new(0),
             end,
             last_timestamp,
+            last_record,
             follows_flush,
             failing: AtomicBool::new(false),
             failure: Mutex::new(None),
@@ -85,6 +89,11 @@ impl Dispatch {
     /// Records stored up to this time have their units. Once these are flushed, a checkpoint may say so.
     pub fn last_timestamp(&self) -> i64 {
         self.last_timestamp.load(Ordering::Acquire)
+    }
+
+    /// Where the last dispatched record begins.
+    pub fn last_record(&self) -> Option<i64> {
+        Some(self.last_record.load(Ordering::Acquire)).filter(|last| *last >= 0)
     }
 
     /// True when everything that was appended is dispatched.
@@ -206,6 +215,7 @@ impl Dispatch {
         let descriptors = &state.pending.descriptors[from..to];
         let Some(last) = descriptors.last() else { return };
         self.last_timestamp.store(last.store_timestamp, Ordering::Release);
+        self.last_record.store(last.physical, Ordering::Release);
         self.end.store(last.end(), Ordering::Release);
         let keys = descriptors.iter().map(|d| d.key_count as usize).sum::<usize>();
         if let Some(index) = self.index.as_ref().filter(|_| keys > 0) {

@@ -12,6 +12,7 @@ mod error;
 pub mod faults;
 mod get;
 pub mod index;
+mod known;
 mod life;
 mod log;
 mod options;

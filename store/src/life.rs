@@ -7,6 +7,7 @@ use crate::disk::{self, File};
 use crate::dispatch::Dispatch;
 use crate::error::{NotWritable, OpenError, ShutdownError};
 use crate::index::IndexService;
+use crate::known::Known;
 use crate::log::flush::Waiters;
 use crate::log::Log;
 use crate::options::{FlushMode, StoreOptions};
@@ -34,6 +35,7 @@ pub(crate) struct Inner {
     pub queues: Arc<QueueTable>,
     pub index: Option<Arc<IndexService>>,
     pub checkpoint: Arc<Checkpoint>,
+    pub known: Known,
     pub dispatch: Dispatch,
     pub waiters: Waiters,
     pub records_appended: AtomicU64,
@@ -43,6 +45,8 @@ pub(crate) struct Inner {
     closed: AtomicBool,
     /// Disks over their watermark: of the log, of the consume queues. Stored by retention.
     disk_full: [AtomicBool; 2],
+    /// One flush of the consume queues at a time: the checkpoint must not vouch for a queue that another thread is at.
+    queue_flushing: Mutex<()>,
     /// Wakes the thread of the consume queues at the end.
     stop: (Mutex<bool>, Condvar),
 }
@@ -89,8 +93,11 @@ impl Inner {
         }
     }
 
-    /// Flushes the log, tells those who wait, and lets dispatch follow.
+    /// Flushes the log, tells those who wait, and lets dispatch follow. Never again after a flush that failed.
     fn flush_log(&self) -> Result<(), NotWritable> {
+        if let Some(why) = self.waiters.failure() {
+            return Err(why.clone());
+        }
         let newest = self.log.last_timestamp();
         match self.log.flush() {
             Ok(flushed) => {
@@ -122,6 +129,7 @@ impl Inner {
     /// Forces consume queues with so many dirty pages to the disk. As with the log, a flush that failed proves nothing
     /// when it is tried again, and the checkpoint must not vouch for it.
     fn flush_queues(&self, least_pages: usize) -> Result<(), NotWritable> {
+        let _one = self.queue_flushing.lock();
         if let Some(why) = self.waiters.failure() {
             return Err(why.clone());
         }
@@ -137,6 +145,13 @@ impl Inner {
             }
         }
         Ok(())
+    }
+
+    /// Remembers which queues there are. Their units are on the disk.
+    fn list_queues(&self) {
+        if let Err(error) = self.known.save(&self.queues, &self.log, self.dispatch.last_record()) {
+            tracing::warn!(%error, "the list of consume queues was not written; the next start trusts the one before");
+        }
     }
 
     fn run_flush(&self) {
@@ -181,6 +196,7 @@ impl Inner {
             }
             if thorough {
                 last = Instant::now();
+                self.list_queues();
                 if let Err(error) = self.checkpoint.flush() {
                     tracing::error!(%error, "the checkpoint was not written; the next start reads more of the log");
                 }
@@ -230,7 +246,14 @@ impl RetentionTarget for Target {
 }
 
 /// The directory is ours while this lives.
-struct DirectoryLock(File);
+pub(crate) struct DirectoryLock(File);
+
+impl DirectoryLock {
+    /// Keeps a lock that was taken on `file`.
+    pub fn new(file: File) -> Self {
+        Self(file)
+    }
+}
 
 impl Drop for DirectoryLock {
     fn drop(&mut self) {
@@ -284,6 +307,7 @@ impl Life {
             _ => Some("not everything is in its consume queue".to_owned()),
         };
         if reason.is_none() {
+            inner.list_queues();
             disk::remove_file(&self.abort).map_err(|error| ShutdownError { reason: error.to_string() })?;
         }
         drop(lock);
@@ -316,7 +340,7 @@ impl Drop for Life {
 pub(crate) fn open(options: StoreOptions, listener: Arc<dyn ArrivalListener>) -> Result<(Arc<Inner>, Life), OpenError> {
     check(&options)?;
     disk::create_dir_all(&options.root).map_err(OpenError::io("create", &options.root))?;
-    let lock = lock(&options)?;
+    let lock = lock(&options.root)?;
     let abort = options.root.join("abort");
     let abnormal = abort.exists();
     let damaged = |path: PathBuf| move |error: String| OpenError::Damaged { path, problem: error };
@@ -332,7 +356,8 @@ pub(crate) fn open(options: StoreOptions, listener: Arc<dyn ArrivalListener>) ->
         false => None,
     };
     let queues = Arc::new(QueueTable::new(&options));
-    let log = Arc::new(recover_all(&options, &queues, index.as_deref(), &checkpoint, abnormal)?);
+    let known = Known::load(&options.root)?;
+    let log = Arc::new(recover_all(&options, &queues, index.as_deref(), &checkpoint, &known, abnormal)?);
     let written = log.written();
     let follows_flush = matches!(options.flush, FlushMode::Sync { .. });
     let dispatch = Dispatch::new(log.clone(), queues.clone(), index.clone(), listener, follows_flush);
@@ -346,6 +371,7 @@ pub(crate) fn open(options: StoreOptions, listener: Arc<dyn ArrivalListener>) ->
         queues,
         index,
         checkpoint,
+        known,
         dispatch,
         waiters: Waiters::default(),
         records_appended: AtomicU64::new(0),
@@ -353,6 +379,7 @@ pub(crate) fn open(options: StoreOptions, listener: Arc<dyn ArrivalListener>) ->
         records_read: AtomicU64::new(0),
         closed: AtomicBool::new(false),
         disk_full: [AtomicBool::new(false), AtomicBool::new(false)],
+        queue_flushing: Mutex::new(()),
         stop: (Mutex::new(false), Condvar::new()),
     });
     let life = start(&inner, lock, abort)?;
@@ -378,13 +405,17 @@ fn check(options: &StoreOptions) -> Result<(), OpenError> {
     Ok(())
 }
 
-fn lock(options: &StoreOptions) -> Result<DirectoryLock, OpenError> {
-    let path = options.root.join("lock");
+/// Takes the lock of a data directory.
+pub(crate) fn lock(root: &std::path::Path) -> Result<DirectoryLock, OpenError> {
+    let path = root.join("lock");
     let file = File::open_or_create(&path).map_err(OpenError::io("open", &path))?;
     if !crate::platform::try_lock(file.system()).map_err(OpenError::io("lock", &path))? {
-        return Err(OpenError::InUse { root: options.root.clone(), lock: path });
+        return Err(OpenError::InUse { root: root.to_path_buf(), lock: path });
     }
-    file.write_at(b"lock", 0).map_err(OpenError::io("write", &path))?;
+    // Left alone when it is as it should be: its time tells that somebody else, who writes it anew, had the directory.
+    if file.len().map_err(OpenError::io("read", &path))? != 4 {
+        file.write_at(b"lock", 0).map_err(OpenError::io("write", &path))?;
+    }
     Ok(DirectoryLock(file))
 }
 

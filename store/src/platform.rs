@@ -265,6 +265,44 @@ pub(crate) fn zero_range(file: &File, from: u64, to: u64) -> io::Result<()> {
     overwrite_with_zeros(file, from, len)
 }
 
+/// The first byte of `from..to` of `file` that is not zero, holes passed over unread.
+pub(crate) fn first_nonzero(file: &File, from: u64, to: u64) -> io::Result<Option<u64>> {
+    const PIECE: u64 = 64 * 1024;
+    let mut bytes = vec![0; PIECE as usize];
+    let mut at = from;
+    while at < to {
+        let Some(data) = next_data(file, at)?.filter(|data| *data < to) else { return Ok(None) };
+        at = at.max(data);
+        let piece = &mut bytes[..(to - at).min(PIECE) as usize];
+        read_at(file, piece, at)?;
+        if let Some(found) = piece.iter().position(|byte| *byte != 0) {
+            return Ok(Some(at + found as u64));
+        }
+        at += piece.len() as u64;
+    }
+    Ok(None)
+}
+
+/// Where data begins at or behind `from`; `from` itself where the file system cannot tell, None when only holes follow.
+fn next_data(file: &File, from: u64) -> io::Result<Option<u64>> {
+    #[cfg(target_os = "linux")]
+    {
+        use rustix::fs::{seek, SeekFrom};
+        use rustix::io::Errno;
+        match seek(file, SeekFrom::Data(from)) {
+            Ok(data) => Ok(Some(data)),
+            Err(Errno::NXIO) => Ok(None),
+            Err(Errno::INVAL | Errno::OPNOTSUPP | Errno::NOSYS) => Ok(Some(from)),
+            Err(other) => Err(other.into()),
+        }
+    }
+    #[cfg(not(target_os = "linux"))]
+    {
+        let _ = file;
+        Ok(Some(from))
+    }
+}
+
 /// The fallback of [`zero_range`]: writes zeros over what is not zero.
 fn overwrite_with_zeros(file: &File, from: u64, len: u64) -> io::Result<()> {
     const PIECE: u64 = 256 * 1024;
@@ -319,6 +357,33 @@ pub(crate) fn try_lock(file: &File) -> io::Result<bool> {
     {
         use rustix::fs::{flock, FlockOperation};
         match flock(file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => Ok(true),
+            Err(rustix::io::Errno::WOULDBLOCK) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = file;
+        Ok(true)
+    }
+}
+
+/// Takes a lock on byte 0 of `file` that others may have too, but that excludes the one of [`try_lock`]. The file may be
+/// opened for reading only. Ends as that one does.
+pub(crate) fn try_lock_shared(file: &File) -> io::Result<bool> {
+    #[cfg(target_os = "linux")]
+    {
+        match set_lock(file, libc::F_RDLCK) {
+            Ok(()) => Ok(true),
+            Err(error) if matches!(error.raw_os_error(), Some(libc::EACCES | libc::EAGAIN)) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+    #[cfg(all(unix, not(target_os = "linux")))]
+    {
+        use rustix::fs::{flock, FlockOperation};
+        match flock(file, FlockOperation::NonBlockingLockShared) {
             Ok(()) => Ok(true),
             Err(rustix::io::Errno::WOULDBLOCK) => Ok(false),
             Err(error) => Err(error.into()),
@@ -415,6 +480,19 @@ mod tests {
             let zeros = bytes.iter().enumerate().filter(|(_, byte)| **byte == 0).map(|(at, _)| at);
             assert!(zeros.eq(4001..900_001));
         }
+    }
+
+    /// Bytes are found behind holes and behind zeros that were written, and only in the range.
+    #[test]
+    fn the_first_byte_that_is_not_zero() {
+        let (_dir, file, _map) = map(4 << 20);
+        let file = file.system();
+        assert_eq!(first_nonzero(file, 0, 4 << 20).unwrap(), None);
+        write_at(file, &[0; 5000], 1 << 20).unwrap();
+        write_at(file, &[9], (3 << 20) + 77).unwrap();
+        assert_eq!(first_nonzero(file, 5, 4 << 20).unwrap(), Some((3 << 20) + 77));
+        assert_eq!(first_nonzero(file, 5, (3 << 20) + 77).unwrap(), None);
+        assert_eq!(first_nonzero(file, (3 << 20) + 78, 4 << 20).unwrap(), None);
     }
 
     /// A read without waiting gives the bytes written through the map, or says why it cannot.

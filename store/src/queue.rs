@@ -102,6 +102,11 @@ impl Queue {
         self.next_offset.fetch_max(next, Ordering::Relaxed);
     }
 
+    /// End of the record of the newest unit.
+    pub fn physical_end(&self) -> i64 {
+        self.physical_end.load(Ordering::Relaxed)
+    }
+
     /// Smallest offset that can be read.
     pub fn min(&self) -> i64 {
         self.min.load(Ordering::Acquire)
@@ -225,10 +230,7 @@ impl Queue {
             files::reserve_range(&file.path, at, end)?;
             file.reserved = end;
         }
-        let mut bytes = [0; UNIT_BYTES];
-        bytes[..8].copy_from_slice(&unit.physical.to_be_bytes());
-        bytes[8..12].copy_from_slice(&unit.size.to_be_bytes());
-        bytes[12..].copy_from_slice(&unit.tags_code.to_be_bytes());
+        let bytes = encode_unit(unit);
         if at >= file.map.map().readable() && !file.map.write(at, &bytes) {
             return Err(io::Error::other(format!("unit {offset} lies outside its file {}", file.path.display())));
         }
@@ -312,6 +314,11 @@ impl Queue {
         !self.dirty.swap(true, Ordering::Relaxed)
     }
 
+    /// Units below this offset are on the disk.
+    pub fn flushed(&self) -> i64 {
+        self.flushed.load(Ordering::Relaxed)
+    }
+
     /// Pages that are not on the disk.
     pub fn dirty_pages(&self) -> usize {
         let units = self.max() - self.flushed.load(Ordering::Relaxed);
@@ -326,8 +333,9 @@ impl Queue {
         while at < max {
             let start = self.file_start(at);
             let end = max.min(start + self.units_per_file());
-            if let Some(map) = self.file_map(start as u64 * UNIT_BYTES as u64) {
-                map.sync((at - start) as usize * UNIT_BYTES, (end - start) as usize * UNIT_BYTES)?;
+            // A file that is not there was deleted with what it held.
+            if let Some(file) = self.file_at(start as u64 * UNIT_BYTES as u64) {
+                file.map(self.file_bytes)?.sync((at - start) as usize * UNIT_BYTES, (end - start) as usize * UNIT_BYTES)?;
             }
             at = end;
         }
@@ -380,6 +388,15 @@ impl Units {
         let bytes = self.map.get(self.from, self.to).unwrap_or_default();
         bytes.chunks_exact(UNIT_BYTES).map(decode_unit)
     }
+}
+
+/// The bytes of a unit.
+pub(crate) fn encode_unit(unit: &Unit) -> [u8; UNIT_BYTES] {
+    let mut bytes = [0; UNIT_BYTES];
+    bytes[..8].copy_from_slice(&unit.physical.to_be_bytes());
+    bytes[8..12].copy_from_slice(&unit.size.to_be_bytes());
+    bytes[12..].copy_from_slice(&unit.tags_code.to_be_bytes());
+    bytes
 }
 
 /// Reads the unit at the front of `bytes`, which has its length.

@@ -1,14 +1,18 @@
 //! Bringing consume queues to where the log is, at start (store.md 5).
 //!
-//! The log is walked from the newest segment from which everything that may be missing is seen. Should a queue turn out to
-//! lack more than that (its folder or a file of it is gone), the whole log is walked, so that it is complete again and its offsets
-//! go on where they were. What cannot be noticed: a queue that is gone without a trace and whose records all lie in
-//! older segments.
+//! The log is walked from the newest segment from which everything that may be missing is seen; after a clean stop of our own
+//! from its last record. Should a queue turn out to lack more than that (its folder or a file of it is gone), the whole log is
+//! walked, so that it is complete again and its offsets go on where they were. What cannot be noticed: a queue that is gone
+//! without a trace, whose records all lie in older segments, in a directory that somebody else has had since.
+//!
+//! After an unclean stop units are kept only as far as the checkpoint vouches for them and put anew from there on: a power cut
+//! may have left any mix of old and new sectors.
 use crate::batch::Facts;
 use crate::checkpoint::Checkpoint;
 use crate::error::OpenError;
 use crate::index::{entries_of, IndexEntry, IndexService, IndexedRecord, KnownProperties};
-use crate::log::recover::{self, Pass, RecoverOptions};
+use crate::known::{Known, Listed};
+use crate::log::recover::{self, Owner, Pass, RecoverOptions, Visitor};
 use crate::log::Log;
 use crate::options::StoreOptions;
 use crate::queue::QueueTable;
@@ -22,6 +26,8 @@ struct Rebuild<'a> {
     options: &'a StoreOptions,
     queues: &'a QueueTable,
     index: Option<&'a IndexService>,
+    known: &'a Known,
+    listed: Option<Listed>,
     abnormal: bool,
     /// End of the newest record that is in a queue.
     queues_end: i64,
@@ -30,9 +36,20 @@ struct Rebuild<'a> {
     keys: Vec<IndexEntry>,
 }
 
-impl Rebuild<'_> {
-    /// Takes one record. False: queues lack records before this one, the log has to be walked from its oldest segment.
-    fn visit(&mut self, view: &RecordView<'_>, physical: i64, pass: Pass) -> Result<bool, OpenError> {
+impl Visitor for Rebuild<'_> {
+    fn begin(&mut self, vouched: i64, owner: &dyn Fn(i64) -> Option<Owner>) -> Result<i64, OpenError> {
+        let vouched = self.abnormal.then_some(vouched);
+        for queue in self.queues.all() {
+            let fits = |offset: i64, unit: &Unit| {
+                owner(unit.physical).is_some_and(|owner| owner == (queue.topic.to_string(), queue.id, offset))
+            };
+            let end = queue.recover(vouched, fits)?;
+            self.queues_end = self.queues_end.max(end);
+        }
+        Ok(self.queues_end)
+    }
+
+    fn record(&mut self, view: &RecordView<'_>, physical: i64, pass: Pass) -> Result<bool, OpenError> {
         if physical >= self.queues_end && !self.abnormal {
             self.offer_keys(view, physical);
         }
@@ -53,9 +70,27 @@ impl Rebuild<'_> {
         Ok(true)
     }
 
-    /// After a clean stop a topic without a folder was deleted, unless all are missing; its records stay until they expire.
+    fn end(&mut self, end: i64) -> bool {
+        let Some(listed) = self.listed.as_ref().filter(|listed| listed.log_end <= end) else { return true };
+        let lacking = listed.queues.iter().find(|((topic, id), max)| {
+            let found = self.queues.find(topic, *id).map_or(0, |queue| queue.max());
+            found < **max && self.known.deleted_until(topic) < listed.log_end
+        });
+        if let Some(((topic, queue), max)) = lacking {
+            tracing::error!(%topic, queue, max, "units of a consume queue that were on the disk are gone; it is built again from the log");
+        }
+        lacking.is_none()
+    }
+}
+
+impl Rebuild<'_> {
+    /// The topic was deleted after this record. Others did so when, after a clean stop, a topic that nobody knows has no folder
+    /// while others have one; its records stay until they expire.
     fn was_deleted(&self, topic: &str, physical: i64) -> bool {
-        !self.abnormal && physical < self.queues_end && !self.topics.contains(topic)
+        if physical < self.known.deleted_until(topic) {
+            return true;
+        }
+        !self.abnormal && physical < self.queues_end && !self.topics.contains(topic) && self.listed.is_none()
     }
 
     /// After an unclean stop, or without files, the index reads the log by itself.
@@ -75,6 +110,7 @@ pub(crate) fn recover_all(
     queues: &QueueTable,
     index: Option<&IndexService>,
     checkpoint: &Checkpoint,
+    known: &Known,
     abnormal: bool,
 ) -> Result<Log, OpenError> {
     let dir = options.commit_log_dir();
@@ -84,33 +120,46 @@ pub(crate) fn recover_all(
         // Without a log the queues point to nothing.
         queues.clear()?;
     }
-    let mut queues_end = 0;
-    for queue in queues.all() {
-        queues_end = queues_end.max(queue.recover()?);
-    }
+    let listed = known.listed()?;
     let how = RecoverOptions {
         segment_size: options.segment_size as usize,
         check_crc: options.check_crc_on_recover,
         abnormal,
-        queues_end,
         checkpoint_ms: checkpoint.min_timestamp(),
+        flushed_ms: checkpoint.physic_timestamp(),
+        last_record: listed.as_ref().filter(|_| !abnormal).and_then(|listed| listed.last_record),
         first_pass: if whole_queues { Pass::Newest } else { Pass::Whole },
     };
     let topics = queues.topics().into_iter().collect();
-    let keys = Vec::new();
-    let mut rebuild = Rebuild { options, queues, index, abnormal, queues_end, topics, keys };
-    let recovered = recover::recover(&dir, found, how, |view, physical, pass| rebuild.visit(view, physical, pass))?;
+    let (queues_end, keys) = (0, Vec::new());
+    let mut rebuild = Rebuild { options, queues, index, known, listed, abnormal, queues_end, topics, keys };
+    let recovered = recover::recover(&dir, found, how, &mut rebuild)?;
+    let queues_end = rebuild.queues_end;
     let (segment, _, position) = &recovered.tail;
     let end = segment.base + *position as i64;
-    if queues_end > end {
-        for queue in queues.all() {
-            let dropped = queue.truncate(end)?;
-            if dropped > 0 {
-                tracing::error!(topic = %queue.topic, queue = queue.id, dropped, log_end = end, "consume queue units behind the end of the log are dropped");
-            }
+    for queue in queues.all() {
+        let dropped = if queues_end > end { queue.truncate(end)? } else { 0 };
+        if dropped > 0 {
+            tracing::error!(topic = %queue.topic, queue = queue.id, dropped, log_end = end, "consume queue units behind the end of the log are dropped");
         }
     }
+    finish_deletions(queues, known, end)?;
     let min = recovered.segments.front().map_or(0, |segment| segment.base);
     queues.all().iter().for_each(|queue| queue.correct_min(min));
-    Ok(Log::new(dir, recovered.segments, recovered.tail, recovered.last_timestamp, options.segment_timeout))
+    let last = (recovered.last_timestamp, recovered.last_record);
+    Ok(Log::new(dir, recovered.segments, recovered.tail, last, options.segment_timeout))
+}
+
+/// Topics whose deletion was cut short lose the files that are left.
+fn finish_deletions(queues: &QueueTable, known: &Known, log_end: i64) -> Result<(), OpenError> {
+    known.limit(log_end).map_err(OpenError::io("write", known.deleted_path()))?;
+    for topic in queues.topics() {
+        let until = known.deleted_until(&topic);
+        let ids = queues.queue_ids(&topic);
+        let newest = ids.iter().filter_map(|id| queues.find(&topic, *id)).map(|queue| queue.physical_end()).max();
+        if until > 0 && newest.is_some_and(|newest| newest <= until) {
+            queues.remove_topic(&topic).map_err(OpenError::io("remove the consume queues in", &queues.dir))?;
+        }
+    }
+    Ok(())
 }

@@ -101,8 +101,12 @@ impl Store {
         self.queue_offsets(topic, queue_id).map_or(0, |(_, max)| max)
     }
 
-    /// The record at a physical offset, checked; None when the log does not reach to it, or no longer. May wait.
+    /// The record at a physical offset, checked; None when the log does not reach to it, or no longer, and while it may not
+    /// be seen yet ([`confirmed_offset`](Self::confirmed_offset)). May wait.
     pub fn record_at(&self, physical: i64) -> Result<Option<Bytes>, ReadError> {
+        if physical >= self.inner.confirmed() {
+            return Ok(None);
+        }
         self.inner.log.record_at(physical, self.inner.options.read.mapped_bytes)
     }
 
@@ -211,7 +215,11 @@ impl Store {
 
     /// Removes the consume queues of a topic. The log keeps its records until they expire.
     pub fn remove_topic(&self, topic: &str) -> std::io::Result<()> {
-        self.inner.queues.remove_topic(topic)
+        let inner = &self.inner;
+        if !inner.queues.queue_ids(topic).is_empty() {
+            inner.known.delete(topic, inner.log.written(), inner.log.min_offset())?;
+        }
+        inner.queues.remove_topic(topic)
     }
 
     /// Counters.

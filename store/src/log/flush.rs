@@ -16,10 +16,20 @@ use std::time::{Duration, Instant};
 const REPOPULATE: usize = 64 * 1024;
 
 impl Log {
-    /// Forces everything written so far to the disk; returns up to where. One at a time.
+    /// Forces everything written so far to the disk; returns up to where. One at a time, and none after one that failed.
     pub fn flush(&self) -> Result<i64, NotWritable> {
-        let _one = self.flushing.lock();
-        let (from, to) = (self.flushed(), self.written());
+        let mut broken = self.flushing.lock();
+        if let Some(why) = broken.as_ref() {
+            return Err(why.clone());
+        }
+        let flushed = self.flush_to(self.written());
+        *broken = flushed.as_ref().err().cloned();
+        flushed
+    }
+
+    /// Forces everything below `to` to the disk.
+    fn flush_to(&self, to: i64) -> Result<i64, NotWritable> {
+        let from = self.flushed();
         let mut at = from;
         while at < to {
             let Some(segment) = self.segment_at(at) else {
@@ -31,7 +41,7 @@ impl Log {
             let (start, stop) = ((at - segment.base) as usize, (end - segment.base) as usize);
             segment.mapped().sync(start, stop).map_err(|error| NotWritable::FlushFailed {
                 file: segment.path.display().to_string(),
-                reason: error.to_string(),
+                reason: format!("offset {at} to {end}: {error}"),
             })?;
             if end == to {
                 segment.mapped().populate(stop, stop + REPOPULATE);

@@ -16,6 +16,7 @@ pub(crate) mod recover;
 pub(crate) mod segment;
 
 use crate::batch::AppendBatch;
+use crate::error::NotWritable;
 use crate::index::{now_ms, IndexEntry};
 use crate::platform::MapWriter;
 use crate::queue::Queue;
@@ -95,8 +96,8 @@ pub(crate) struct Log {
     written: AtomicI64,
     /// Everything below is on the disk. Stored by whoever flushes, under `flushing`.
     flushed: AtomicI64,
-    /// One flush at a time.
-    flushing: Mutex<()>,
+    /// One flush at a time, and none after one that failed, whose reason is kept here.
+    flushing: Mutex<Option<NotWritable>>,
     /// Store time of the newest record. Stored under the append lock.
     last_timestamp: AtomicI64,
     /// When the append lock was taken, milliseconds; 0 while it is free. Stored by its holder.
@@ -105,6 +106,8 @@ pub(crate) struct Log {
     pushed: AtomicU64,
     bytes_appended: AtomicU64,
     flushes: AtomicU64,
+    /// Where the last record began at the start, -1 when none was seen.
+    pub opened_last_record: i64,
     /// Data below this offset was there before the start: it is read into buffers, for it is not in our page tables.
     opened_at: i64,
     pub prepare: Prepare,
@@ -115,14 +118,16 @@ pub(crate) struct Log {
 }
 
 impl Log {
-    /// The log over recovered segments; `tail` is the segment that is written to and where its records end.
+    /// The log over recovered segments; `tail` is the segment that is written to and where its records end, `last` the
+    /// store time of the last record and where it begins.
     pub fn new(
         dir: PathBuf,
         segments: VecDeque<Arc<Segment>>,
         tail: (Arc<Segment>, MapWriter, usize),
-        last_timestamp: i64,
+        last: (i64, Option<i64>),
         segment_timeout: Duration,
     ) -> Log {
+        let (last_timestamp, last_record) = last;
         let (segment, writer, position) = tail;
         let segment_size = segment.size();
         let end = segment.base + position as i64;
@@ -135,12 +140,13 @@ impl Log {
             tail: Mutex::new(tail),
             written: AtomicI64::new(end),
             flushed: AtomicI64::new(end),
-            flushing: Mutex::new(()),
+            flushing: Mutex::default(),
             last_timestamp: AtomicI64::new(last_timestamp),
             held_since: AtomicI64::new(0),
             pushed: AtomicU64::new(0),
             bytes_appended: AtomicU64::new(0),
             flushes: AtomicU64::new(0),
+            opened_last_record: last_record.unwrap_or(-1),
             opened_at: end,
             prepare: Prepare::default(),
             growth: Growth::default(),
@@ -221,7 +227,9 @@ impl Log {
             )));
         };
         tracing::info!(path = %segment.path.display(), "log segment deleted");
-        crate::disk::remove_file(&segment.path)
+        crate::disk::remove_file(&segment.path)?;
+        // Before the next one goes: a power cut must not bring this one back without its neighbour.
+        segment.path.parent().map_or(Ok(()), crate::disk::sync_dir)
     }
 
     /// Moves everything that waits for dispatch into `into`.

@@ -14,6 +14,8 @@ const AHEAD_MIN: usize = 1 << 20;
 const AHEAD_MAX: usize = 32 << 20;
 /// Waking up more often than this means that more has to be populated at a time.
 const HURRY: Duration = Duration::from_millis(50);
+/// After a segment could not be created, appends are told the same reason for so long, before it is tried again.
+const PAUSE: Duration = Duration::from_millis(200);
 /// Bytes populated in one call: other users of the address space wait meanwhile.
 const STEP: usize = 1 << 20;
 
@@ -28,6 +30,7 @@ struct State {
     /// Attempts to create a segment that failed, and why the last one did.
     failures: u64,
     reason: String,
+    failed_at: Option<Instant>,
 }
 
 /// What appenders and the prepare thread share.
@@ -70,6 +73,9 @@ impl Prepare {
         if state.stop {
             return Err("the store is shut down".to_owned());
         }
+        if state.failed_at.is_some_and(|at| at.elapsed() < PAUSE) {
+            return Err(state.reason.clone());
+        }
         let failures = state.failures;
         (state.urgent, state.wake, state.ready) = (true, true, false);
         self.wake.notify_one();
@@ -105,7 +111,9 @@ impl Prepare {
     }
 
     fn segment_ready(&self) {
-        self.state.lock().ready = true;
+        let mut state = self.state.lock();
+        (state.ready, state.failed_at) = (true, None);
+        drop(state);
         self.done.notify_all();
     }
 
@@ -113,6 +121,7 @@ impl Prepare {
         let mut state = self.state.lock();
         state.failures += 1;
         state.reason = reason;
+        state.failed_at = Some(Instant::now());
         self.done.notify_all();
     }
 }

@@ -1,13 +1,18 @@
 //! Taking over the segments of the log at start: which are there, and where the valid records end (store.md 5).
 //!
 //! The walk gives every record that consume queues may lack to a visitor. Whatever is cut off behind the last valid record
-//! is named in an error line when it holds records, and made zero, so that no later recovery can mistake it for data.
+//! is named in an error line when it holds anything, and made zero, so that no later recovery can mistake it for data.
+//!
+//! Better than Apache's store in two ways. A record whose body does not fit its CRC, but which is known to have been flushed, was
+//! not torn: something changed it later. It is named and kept, instead of costing all records behind it. And what was read
+//! back after a kill is forced to the disk before anything counts as flushed: until then only the page cache has it.
 use super::segment::{list, Found, Segment};
+use crate::disk::{self, File};
 use crate::error::OpenError;
 use crate::platform::MapWriter;
-use crate::queue::files::clear_from;
 use ferromq_protocol::record::{self, RecordError, RecordView};
 use std::collections::VecDeque;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -19,10 +24,12 @@ pub(crate) struct RecoverOptions {
     pub check_crc: bool,
     /// The last stop was not a clean one.
     pub abnormal: bool,
-    /// Largest physical end over all consume queues.
-    pub queues_end: i64,
     /// Records up to this store time are known to be in consume queues and index.
     pub checkpoint_ms: i64,
+    /// Records up to this store time are known to have been flushed.
+    pub flushed_ms: i64,
+    /// Where the last record began at the last stop, if that was a clean one and nobody else was here since: the walk begins there.
+    pub last_record: Option<i64>,
     /// How much of the log is walked at first.
     pub first_pass: Pass,
 }
@@ -36,11 +43,29 @@ pub(crate) enum Pass {
     Whole,
 }
 
+/// Topic, queue and queue offset of a record.
+pub(crate) type Owner = (String, i32, i64);
+
+/// Is told of the walk.
+pub(crate) trait Visitor {
+    /// Before the walk: consume queues are complete for records before `vouched`, if the stop was not a clean one. `owner` tells
+    /// whose record lies at an offset. Returns the largest physical end over all consume queues.
+    fn begin(&mut self, vouched: i64, owner: &dyn Fn(i64) -> Option<Owner>) -> Result<i64, OpenError>;
+
+    /// The record at `physical`. False: queues lack records before it, the walk is to begin at the oldest segment.
+    fn record(&mut self, view: &RecordView<'_>, physical: i64, pass: Pass) -> Result<bool, OpenError>;
+
+    /// The records end. False: queues lack some of them, the walk is to begin at the oldest segment.
+    fn end(&mut self, end: i64) -> bool;
+}
+
 /// The log as it was found.
 pub(crate) struct Recovered {
     pub segments: VecDeque<Arc<Segment>>,
     pub tail: (Arc<Segment>, MapWriter, usize),
     pub last_timestamp: i64,
+    /// Where the last record begins, if one was seen.
+    pub last_record: Option<i64>,
 }
 
 /// Lists the segments of the log and checks sizes and neighbours. An empty last file is removed.
@@ -71,13 +96,12 @@ pub(crate) fn load(dir: &Path, segment_size: usize) -> Result<Vec<Found>, OpenEr
     Ok(found)
 }
 
-/// Finds the end of the records, gives those that may be missing elsewhere to `visit`, and cuts off the rest. When `visit`
-/// answers false, it is given the whole log instead.
+/// Finds the end of the records, gives those that may be missing elsewhere to the visitor, and cuts off the rest.
 pub(crate) fn recover(
     dir: &Path,
     found: Vec<Found>,
     options: RecoverOptions,
-    visit: impl FnMut(&RecordView<'_>, i64, Pass) -> Result<bool, OpenError>,
+    visitor: &mut dyn Visitor,
 ) -> Result<Recovered, OpenError> {
     let size = options.segment_size;
     let mut opened = Vec::with_capacity(found.len());
@@ -87,16 +111,46 @@ pub(crate) fn recover(
         opened.push(segment);
     }
     let end = opened.first().map_or(0, |segment| segment.base);
-    let mut walk = Walk { options, pass: options.first_pass, end, last_timestamp: 0, why: None, visit };
-    let start = if walk.pass == Pass::Newest { walk.start(&opened) } else { 0 };
-    if !walk.run(&opened[start..])? {
+    let (pass, queues_end) = (options.first_pass, 0);
+    let mut walk = Walk { options, pass, queues_end, end, last_timestamp: 0, last_record: None, why: None, visitor };
+    // After an unclean stop the walk begins where the checkpoint says, and else where the consume queues end.
+    let vouched = opened.get(walk.start(&opened)).map_or(0, |segment| segment.base);
+    walk.queues_end = walk.visitor.begin(vouched, &|physical| owner_at(&opened, physical))?;
+    let start = walk.start(&opened);
+    let first = if walk.pass == Pass::Newest { start } else { 0 };
+    if !(walk.run(&opened[first..])? && (walk.pass == Pass::Whole || walk.visitor.end(walk.end))) {
         tracing::warn!(log = %dir.display(), "a consume queue lacks records; the whole log is read to complete it");
         walk.pass = Pass::Whole;
+        walk.options.last_record = None;
         walk.run(&opened)?;
     }
-    let (end, last_timestamp, why) = (walk.end, walk.last_timestamp, walk.why.take());
-    report_cut(&opened, end, size, why);
-    // Segments before the end stay open as they are; the one at the end is cut, those behind it go.
+    let (end, last_timestamp, last_record, why) = (walk.end, walk.last_timestamp, walk.last_record, walk.why.take());
+    report_cut(&opened, end, size, why)?;
+    if options.abnormal {
+        for segment in opened[start..].iter().filter(|segment| segment.base < end) {
+            let to = (end - segment.base).min(size as i64) as usize;
+            segment.mapped().sync(0, to).map_err(OpenError::io("force to the disk", &segment.path))?;
+        }
+    }
+    let (segments, tail) = cut(dir, opened, end, size)?;
+    disk::sync_dir(dir).map_err(OpenError::io("sync", dir))?;
+    Ok(Recovered { segments, tail, last_timestamp, last_record })
+}
+
+/// Whose record lies at an offset of the log.
+fn owner_at(segments: &[Arc<Segment>], physical: i64) -> Option<Owner> {
+    let segment = segments.iter().find(|segment| segment.base <= physical && physical < segment.end())?;
+    let view = record::parse(segment.bytes((physical - segment.base) as usize, segment.size())?, false).ok()?;
+    Some((view.topic().to_owned(), view.queue_id(), view.queue_offset()))
+}
+
+/// Segments before the end stay open as they are; the one at the end is cut, those behind it go.
+fn cut(
+    dir: &Path,
+    opened: Vec<Arc<Segment>>,
+    end: i64,
+    size: usize,
+) -> Result<(VecDeque<Arc<Segment>>, Tail), OpenError> {
     let mut segments: VecDeque<Arc<Segment>> = VecDeque::new();
     let mut tail = None;
     for segment in opened {
@@ -107,7 +161,7 @@ pub(crate) fn recover(
         let (path, base) = (segment.path.clone(), segment.base);
         drop(segment);
         if base > end || tail.is_some() {
-            crate::disk::remove_file(&path).map_err(OpenError::io("remove", &path))?;
+            disk::remove_file(&path).map_err(OpenError::io("remove", &path))?;
             continue;
         }
         tail = Some(reopen(path, base, size, end)?);
@@ -117,8 +171,7 @@ pub(crate) fn recover(
         None => create(dir, end, size)?,
     };
     segments.push_back(tail.0.clone());
-    crate::disk::sync_dir(dir).map_err(OpenError::io("sync", dir))?;
-    Ok(Recovered { segments, tail, last_timestamp })
+    Ok((segments, tail))
 }
 
 type Tail = (Arc<Segment>, MapWriter, usize);
@@ -126,7 +179,8 @@ type Tail = (Arc<Segment>, MapWriter, usize);
 /// Opens the segment in which the records end, with nothing but zeros behind them. After a clean stop there are zeros.
 fn reopen(path: PathBuf, base: i64, size: usize, end: i64) -> Result<Tail, OpenError> {
     let position = (end - base) as usize;
-    clear_from(&path, position as u64, size as u64).map_err(OpenError::io("cut", &path))?;
+    let cleared = File::open(&path).and_then(|file| file.clear(position as u64, size as u64));
+    cleared.map_err(OpenError::io("cut", &path))?;
     let (segment, writer) = Segment::open(path.clone(), base, size, position).map_err(OpenError::io("map", &path))?;
     segment.reserve_all().map_err(OpenError::io("reserve the space of", &path))?;
     Ok((segment, writer, position))
@@ -137,37 +191,65 @@ fn create(dir: &Path, base: i64, size: usize) -> Result<Tail, OpenError> {
     Ok((segment, writer, 0))
 }
 
-/// Nothing that looks like a record goes without a line that names where it was.
-fn report_cut(segments: &[Arc<Segment>], end: i64, size: usize, why: Option<String>) {
-    let Some(segment) = segments.iter().find(|s| s.base <= end && end < s.end()) else { return };
-    let at = (end - segment.base) as usize;
-    let started = segment.bytes(at, (at + 8).min(size)).is_some_and(|bytes| bytes.iter().any(|byte| *byte != 0));
-    if started {
-        let why = why.unwrap_or_else(|| "not a record".to_owned());
-        tracing::error!(file = %segment.path.display(), offset = end, "the log is cut here: {why}");
-    }
-    for later in segments.iter().filter(|s| s.base > end) {
-        if later.bytes(0, size).is_some_and(|bytes| record::parse(bytes, false).is_ok()) {
-            tracing::error!(file = %later.path.display(), offset = later.base, "a segment behind the cut holds records; they are dropped");
+/// Nothing goes without a line that names where it was.
+fn report_cut(segments: &[Arc<Segment>], end: i64, size: usize, why: Option<String>) -> Result<(), OpenError> {
+    for segment in segments.iter().filter(|segment| segment.end() > end) {
+        let from = (end - segment.base).max(0) as usize;
+        let found = segment.first_nonzero(from, size).map_err(OpenError::io("read", &segment.path))?;
+        let Some(found) = found.map(|at| segment.base + at as i64) else { continue };
+        let file = segment.path.display();
+        if segment.base > end {
+            tracing::error!(%file, offset = found, log_end = end, "a segment behind the end of the log is not empty; it is dropped");
+        } else {
+            let why = why.as_deref().unwrap_or("no record begins here");
+            tracing::error!(%file, offset = end, data_at = found, "the log is cut here, what follows is dropped: {why}");
         }
     }
+    Ok(())
 }
 
-/// The body has a CRC, topic and properties behind it have none. A record that was written only in part has zeros there, which
-/// no topic contains and no properties end with.
-fn is_torn(view: &RecordView<'_>) -> bool {
-    view.topic().is_empty() || view.topic().ends_with('\0') || view.properties().ends_with('\0')
+/// Bytes that a disk writes as a whole, or not at all.
+const SECTOR: usize = 512;
+
+/// The body has a CRC, topic and properties behind it have none. Where a record was written only in part, sectors of theirs
+/// are zero, which no topic and no properties are. `at`: where the record lies in its segment.
+fn is_torn(view: &RecordView<'_>, at: usize) -> bool {
+    let (bytes, topic, properties) = (view.as_bytes(), view.topic().len(), view.properties().len());
+    let properties = bytes.len() - properties..bytes.len();
+    let topic = (properties.start - 2).saturating_sub(topic)..properties.start - 2;
+    // What a killed process was copying ends anywhere, what a power cut leaves ends with a sector.
+    view.topic().ends_with('\0')
+        || view.properties().ends_with('\0')
+        || topic.is_empty()
+        || has_zero_sector(bytes, at, topic)
+        || has_zero_sector(bytes, at, properties)
 }
 
-struct Walk<V> {
+/// Whether the part of some sector that lies in `range` of the record is zero.
+fn has_zero_sector(bytes: &[u8], at: usize, range: Range<usize>) -> bool {
+    let mut from = range.start;
+    while from < range.end {
+        let to = (((at + from) / SECTOR + 1) * SECTOR - at).min(range.end);
+        if bytes[from..to].iter().all(|byte| *byte == 0) {
+            return true;
+        }
+        from = to;
+    }
+    false
+}
+
+struct Walk<'a> {
     options: RecoverOptions,
     pass: Pass,
+    /// Largest physical end over all consume queues.
+    queues_end: i64,
     /// End of the last valid record, or the start of the segment entered after a blank one.
     end: i64,
     last_timestamp: i64,
+    last_record: Option<i64>,
     /// Why the walk ended, if not at zeros.
     why: Option<String>,
-    visit: V,
+    visitor: &'a mut dyn Visitor,
 }
 
 /// How the walk of a segment ended.
@@ -180,7 +262,7 @@ enum Ended {
     Again,
 }
 
-impl<V: FnMut(&RecordView<'_>, i64, Pass) -> Result<bool, OpenError>> Walk<V> {
+impl Walk<'_> {
     /// The newest segment from which everything that may be missing is seen.
     fn start(&self, segments: &[Arc<Segment>]) -> usize {
         let size = self.options.segment_size;
@@ -190,7 +272,7 @@ impl<V: FnMut(&RecordView<'_>, i64, Pass) -> Result<bool, OpenError>> Walk<V> {
             let known = if self.options.abnormal {
                 time <= self.options.checkpoint_ms
             } else {
-                segment.base <= self.options.queues_end
+                segment.base <= self.queues_end
             };
             (time != 0 && known).then_some(())
         };
@@ -210,21 +292,40 @@ impl<V: FnMut(&RecordView<'_>, i64, Pass) -> Result<bool, OpenError>> Walk<V> {
         Ok(true)
     }
 
+    /// Where to begin in a segment: at the last record of a clean stop, should it still be there.
+    fn begin_in(&self, segment: &Segment) -> usize {
+        let last = self.options.last_record.filter(|last| segment.base <= *last && *last < segment.end());
+        let at = last.map_or(0, |last| (last - segment.base) as usize);
+        let whole =
+            segment.bytes(at, self.options.segment_size).is_some_and(|bytes| record::parse(bytes, true).is_ok());
+        if whole {
+            at
+        } else {
+            0
+        }
+    }
+
     fn segment(&mut self, segment: &Segment) -> Result<Ended, OpenError> {
         let size = self.options.segment_size;
-        let mut at = 0;
+        let mut at = self.begin_in(segment);
         while let Some(bytes) = segment.bytes(at, size).filter(|bytes| !bytes.is_empty()) {
-            match record::parse(bytes, self.options.check_crc) {
-                Ok(view) if is_torn(&view) => {
-                    self.why =
-                        Some("topic or properties end in zeros, the record was not written to its end".to_owned());
+            let parsed = match record::parse(bytes, self.options.check_crc) {
+                Err(RecordError::BodyCrc { .. }) => self.keep_flushed(segment, bytes, at),
+                parsed => parsed,
+            };
+            match parsed {
+                Ok(view) if is_torn(&view, at) => {
+                    let why = "topic or properties are zero in part, the record was not written to its end";
+                    self.why = Some(why.to_owned());
                     return Ok(Ended::Here);
                 }
                 Ok(view) => {
-                    if !(self.visit)(&view, segment.base + at as i64, self.pass)? {
+                    let physical = segment.base + at as i64;
+                    if !self.visitor.record(&view, physical, self.pass)? {
                         return Ok(Ended::Again);
                     }
                     self.last_timestamp = self.last_timestamp.max(view.store_timestamp());
+                    self.last_record = Some(physical);
                     at += view.len();
                     self.end = segment.base + at as i64;
                 }
@@ -239,5 +340,19 @@ impl<V: FnMut(&RecordView<'_>, i64, Pass) -> Result<bool, OpenError>> Walk<V> {
             }
         }
         Ok(Ended::Full)
+    }
+
+    /// A record whose body does not fit its CRC: it stays when it is known to have been flushed, for then it was changed
+    /// later and says nothing about what lies behind it.
+    fn keep_flushed<'b>(&self, segment: &Segment, bytes: &'b [u8], at: usize) -> Result<RecordView<'b>, RecordError> {
+        let checked = record::parse(bytes, true);
+        let view = record::parse(bytes, false)?;
+        let offset = segment.base + at as i64;
+        if view.store_timestamp() > self.options.flushed_ms || view.physical_offset() != offset {
+            return checked;
+        }
+        let file = segment.path.display();
+        tracing::error!(%file, offset, topic = view.topic(), queue = view.queue_id(), queue_offset = view.queue_offset(), "the body of this record was damaged after it was flushed; it stays in its place, its CRC does not fit");
+        Ok(view)
     }
 }

@@ -92,6 +92,12 @@ impl Segment {
         self.map.share(from, to)
     }
 
+    /// The first byte of `from..to` that is not zero.
+    pub fn first_nonzero(&self, from: usize, to: usize) -> io::Result<Option<usize>> {
+        let found = self.file.first_nonzero(from as u64, to as u64)?;
+        Ok(found.map(|at| at as usize))
+    }
+
     /// Reads `from..to` into a buffer. Without `blocking` only if all of it is in memory.
     pub fn read(&self, from: usize, to: usize, blocking: bool) -> Result<Result<Bytes, WouldBlock>, ReadError> {
         let mut buffer = vec![0; to - from];

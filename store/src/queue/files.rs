@@ -68,7 +68,3 @@ pub(crate) fn reserve_range(path: &Path, from: usize, to: usize) -> io::Result<(
     File::open(path)?.reserve(from as u64, (to - from) as u64)
 }
 
-/// Makes everything from `valid` on zero, without giving the file another length.
-pub(crate) fn clear_from(path: &Path, valid: u64, file_bytes: u64) -> io::Result<()> {
-    File::open(path)?.zero(valid, file_bytes)
-}

@@ -2,7 +2,7 @@
 //!
 //! Only while nobody else has the queue, but for `delete_before` and `correct_min`, which retention calls: they move the
 //! smallest offset and drop whole files that readers may still hold.
-use super::files::{self, QueueFile};
+use super::files::QueueFile;
 use super::Queue;
 use crate::disk::{self, File};
 use crate::error::OpenError;
@@ -10,26 +10,28 @@ use crate::log::segment::Found;
 use crate::options::UNIT_BYTES;
 use crate::types::Unit;
 use std::io;
-use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::sync::Arc;
 
 /// Files from the end in which the last unit is looked for first, as Apache does.
 const FILES_LOOKED_AT: usize = 3;
+/// Bytes behind the last unit that are looked at after a clean stop.
+const LOOK_BYTES: u64 = 64 * UNIT_BYTES as u64;
+/// Bytes that a disk writes as a whole, or not at all.
+const SECTOR: usize = 512;
 /// Bytes of units read at first: 200 units, for most queues of a large store are small.
 const PIECE_MIN: usize = 200 * UNIT_BYTES;
 /// Bytes of units read at a time in the end.
 const PIECE_MAX: usize = 64 * PIECE_MIN;
 
 impl Queue {
-    /// Takes over the files that were found in the queue's directory. An empty last file is removed. False when a file
-    /// is missing in the middle: what is behind it is left out, to be built again from the log.
+    /// Takes over the files that were found in the queue's directory. Empty files are removed: a power cut leaves such.
+    /// False when a file is missing in the middle: what is behind it is left out, to be built again from the log.
     pub fn load(&self, found: Vec<Found>) -> Result<bool, OpenError> {
-        let count = found.len();
         let mut files = self.files.write();
         let mut whole = true;
-        for (position, file) in found.into_iter().enumerate() {
-            if file.len == 0 && position + 1 == count {
+        for file in found {
+            if file.len == 0 {
                 disk::remove_file(&file.path).map_err(OpenError::io("remove", &file.path))?;
                 continue;
             }
@@ -55,24 +57,35 @@ impl Queue {
     }
 
     /// Finds the last unit and removes what is behind it; returns the physical end of that unit's record, 0 without one.
-    pub fn recover(&self) -> Result<i64, OpenError> {
+    ///
+    /// After an unclean stop the checkpoint vouches for units of records before `vouched` only: those behind may be torn, and
+    /// are built again from the log. `fits` tells whether a unit leads to the record with its offset.
+    pub fn recover(&self, vouched: Option<i64>, fits: impl Fn(i64, &Unit) -> bool) -> Result<i64, OpenError> {
         let files: Vec<_> = self.files.read().iter().cloned().collect();
         let Some(first) = files.first() else { return Ok(0) };
         self.min.store(first.base as i64 / UNIT_BYTES as i64, Ordering::Release);
         let mut start = files.len().saturating_sub(FILES_LOOKED_AT);
-        let mut scan = self.scan(&files[start..])?;
+        let mut scan = self.scan(&files[start..], vouched)?;
         while scan.1 == 0 && start > 0 {
             start -= 1;
-            scan = self.scan(&files[start..=start])?;
+            scan = self.scan(&files[start..=start], vouched)?;
         }
-        let (end, _, physical_end) = scan;
-        self.set_end(end).map_err(OpenError::io("shorten the consume queue in", &self.dir))?;
+        let (mut end, count, physical_end) = scan;
+        // The first unit that nobody vouches for can look like one that somebody does when only half of it was written.
+        let straddles = |last: i64| last as usize * UNIT_BYTES % SECTOR + UNIT_BYTES > SECTOR;
+        if vouched.is_some() && count > 0 && straddles(end - 1) {
+            if let Some(unit) = self.unit_at(end - 1).filter(|unit| !unit.is_blank()) {
+                end -= i64::from(!fits(end - 1, &unit));
+            }
+        }
+        let ended = self.set_end(end, vouched.is_some());
+        ended.map_err(OpenError::io("shorten the consume queue in", &self.dir))?;
         Ok(physical_end)
     }
 
-    /// Units up to the first invalid one: the offset behind them, their number, the physical end of the last record. The files
-    /// are read, not mapped: most queues of a large store are never asked for again.
-    fn scan(&self, files: &[Arc<QueueFile>]) -> Result<(i64, usize, i64), OpenError> {
+    /// Units up to the first that is invalid, or not vouched for: the offset behind them, their number, the physical end of the
+    /// last record. The files are read, not mapped: most queues of a large store are never asked for again.
+    fn scan(&self, files: &[Arc<QueueFile>], vouched: Option<i64>) -> Result<(i64, usize, i64), OpenError> {
         let mut end = files.first().map_or(0, |file| file.base as i64 / UNIT_BYTES as i64);
         let (mut count, mut physical_end) = (0, 0);
         let mut bytes = Vec::new();
@@ -83,13 +96,15 @@ impl Queue {
                 bytes.resize(piece.min(self.file_bytes - at), 0);
                 opened.read_at(&mut bytes, at as u64).map_err(OpenError::io("read", &file.path))?;
                 for unit in bytes.chunks_exact(UNIT_BYTES).map(super::decode_unit) {
-                    if !unit.is_valid() {
+                    let unit_end = unit.physical.saturating_add(i64::from(unit.size));
+                    let in_doubt = |limit| !unit.is_blank() && (unit.physical < physical_end || unit_end > limit);
+                    if !unit.is_valid() || vouched.is_some_and(in_doubt) {
                         return Ok((end, count, physical_end));
                     }
                     end += 1;
                     count += 1;
                     if !unit.is_blank() {
-                        physical_end = unit.physical.saturating_add(i64::from(unit.size));
+                        physical_end = unit_end;
                     }
                 }
                 at += bytes.len();
@@ -112,13 +127,14 @@ impl Queue {
             }
         }
         if end < max {
-            self.set_end(end).map_err(OpenError::io("shorten the consume queue in", &self.dir))?;
+            self.set_end(end, true).map_err(OpenError::io("shorten the consume queue in", &self.dir))?;
         }
         Ok(max - end)
     }
 
-    /// Makes `end` the next offset: later files go, the rest of its file becomes empty.
-    fn set_end(&self, end: i64) -> io::Result<()> {
+    /// Makes `end` the next offset: later files go, the rest of its file becomes empty. Without `thorough` it is taken for
+    /// empty when the next units are: units are written in order, and only a power cut forgets some and not others.
+    fn set_end(&self, end: i64, thorough: bool) -> io::Result<()> {
         let position = end as u64 * UNIT_BYTES as u64;
         *self.writing.lock() = None;
         let mut files = self.files.write();
@@ -128,10 +144,11 @@ impl Queue {
         }
         if let Some(last) = files.back_mut() {
             let valid = position.saturating_sub(last.base).min(self.file_bytes as u64);
-            if dirty_behind(&last.path, valid, self.file_bytes as u64)? {
-                let path = last.path.clone();
-                *last = Arc::new(QueueFile::complete(last.base, path.clone()));
-                files::clear_from(&path, valid, self.file_bytes as u64)?;
+            let file = File::open(&last.path)?;
+            let len = self.file_bytes as u64;
+            if thorough || file.first_nonzero(valid, len.min(valid + LOOK_BYTES))?.is_some() {
+                *last = Arc::new(QueueFile::complete(last.base, last.path.clone()));
+                file.clear(valid, len)?;
             }
         }
         drop(files);
@@ -201,12 +218,4 @@ impl Queue {
         unit.map_err(|error| tracing::error!(path = %file.path.display(), %error, "cannot read a consume queue file"))
             .ok()
     }
-}
-
-/// Whether something stands behind the valid part: one look at the next units, since units are written in order.
-fn dirty_behind(path: &Path, valid: u64, file_bytes: u64) -> io::Result<bool> {
-    let mut next = [0; 64 * UNIT_BYTES];
-    let count = file_bytes.saturating_sub(valid).min(next.len() as u64) as usize;
-    File::open_to_read(path)?.read_at(&mut next[..count], valid)?;
-    Ok(next[..count].iter().any(|byte| *byte != 0))
 }

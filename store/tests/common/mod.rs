@@ -165,3 +165,40 @@ pub fn copy(from: &Path, to: &Path) {
         }
     }
 }
+
+/// Hears error lines of the calling thread.
+#[derive(Clone, Default)]
+struct Ear(Arc<Mutex<Vec<String>>>);
+
+impl tracing::field::Visit for Ear {
+    fn record_debug(&mut self, field: &tracing::field::Field, value: &dyn std::fmt::Debug) {
+        self.0.lock().unwrap().push(format!("{}={value:?}", field.name()));
+    }
+}
+
+impl tracing::Subscriber for Ear {
+    fn enabled(&self, metadata: &tracing::Metadata<'_>) -> bool {
+        *metadata.level() == tracing::Level::ERROR
+    }
+    fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
+        tracing::span::Id::from_u64(1)
+    }
+    fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
+    fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
+    fn event(&self, event: &tracing::Event<'_>) {
+        let mut fields = Ear::default();
+        event.record(&mut fields);
+        let line = fields.0.lock().unwrap().join(" ");
+        self.0.lock().unwrap().push(line);
+    }
+    fn enter(&self, _: &tracing::span::Id) {}
+    fn exit(&self, _: &tracing::span::Id) {}
+}
+
+/// Runs `run` and returns what it gives and the error lines that this thread said meanwhile.
+pub fn hear<T>(run: impl FnOnce() -> T) -> (T, Vec<String>) {
+    let ear = Ear::default();
+    let result = tracing::subscriber::with_default(ear.clone(), run);
+    let lines = ear.0.lock().unwrap().clone();
+    (result, lines)
+}
