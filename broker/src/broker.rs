@@ -1,7 +1,7 @@
 //! The life of one broker in a process: start, shutdown in order, and the sudden end that tests need.
 //!
-//! Threads: the store's own, `broker-persist`, `broker-delay`; everything else is tasks of the tokio runtime it was started
-//! in. All of them end with the broker.
+//! Threads: the store's own, `broker-persist`, `broker-delay`, `broker-transaction`; everything else is tasks of the tokio
+//! runtime it was started in. All of them end with the broker.
 use crate::config::{BrokerConfig, BrokerRole, ConfigError, LiveConfig};
 use crate::ports::{self, Ports};
 use crate::registration::Registration;
@@ -9,6 +9,7 @@ use crate::remoting::{Port, RemotingHandler};
 use crate::service::arrivals::Arrivals;
 use crate::service::{
     changes, clock, delay, groups, heartbeat, holds, identity, locks, members, offsets, persist, stats, topics,
+    transaction,
 };
 use crate::service::{Identity, Service};
 use crate::store_options::{delay_levels, store_options};
@@ -156,11 +157,13 @@ impl Broker {
         }
         self.service.holds.close();
         self.service.delay.stop();
+        self.service.transactions.stop();
         self.service.changes.stop();
         self.housekeeping.abort();
         let (service, threads) = (Arc::clone(&self.service), std::mem::take(&mut self.threads));
         let closed = tokio::task::spawn_blocking(move || {
             join(threads);
+            transaction::save_progress(&service);
             persist::save_all(&service);
             if let Err(error) = service.store.shutdown() {
                 tracing::error!(%error, "store not shut down cleanly");
@@ -188,6 +191,7 @@ impl Broker {
         }
         self.housekeeping.abort();
         self.service.delay.stop();
+        self.service.transactions.stop();
         self.service.changes.abandon();
         join(std::mem::take(&mut self.threads));
         self.service.store.abandon();
@@ -269,6 +273,7 @@ async fn open(mut config: BrokerConfig, identity: Identity) -> Result<Arc<Servic
         }
         service.topics.create_system_topics(&service.identity, &service.config());
         service.groups.create_system_groups();
+        transaction::load(&service);
         Ok(Arc::new(service))
     });
     opened.await.map_err(|error| StartError::Thread(std::io::Error::other(error)))?
@@ -294,6 +299,7 @@ fn new_service(
         locks: locks::QueueLocks::new(),
         holds,
         delay,
+        transactions: transaction::Transactions::new(),
         stats: stats::Stats::new(),
         changes,
         unique_ids: UniqueIdGenerator::new(identity.store_host.ip(), std::process::id(), random, 0),
@@ -310,7 +316,11 @@ fn start_threads(service: &Arc<Service>) -> Result<Vec<thread::JoinHandle<()>>, 
         let service = Arc::clone(service);
         thread::Builder::new().name(name.to_owned()).spawn(move || run(&service)).map_err(StartError::Thread)
     };
-    Ok(vec![start("broker-persist", persist::run)?, start("broker-delay", delay::run)?])
+    Ok(vec![
+        start("broker-persist", persist::run)?,
+        start("broker-delay", delay::run)?,
+        start("broker-transaction", transaction::check::run)?,
+    ])
 }
 
 /// Periodic work that is neither registration nor writing files.

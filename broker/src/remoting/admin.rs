@@ -1,4 +1,5 @@
-//! Administration of topics, groups and configuration: 17, 18, 21, 25, 26, 28, 45, 200, 201, 207, 215, 225, 305, 351, 352, 353.
+//! Administration of topics, groups and configuration: 17, 18, 21, 25, 26, 28, 45, 200, 201, 207, 215, 225, 305, 323, 351,
+//! 352, 353.
 //!
 //! Requests that change something write to disk before they are answered, on a blocking thread. CONSUMER_SEND_MSG_BACK (36)
 //! goes that way too, for it reads a message that may lie anywhere in the log; and the listings, for they may be long.
@@ -11,7 +12,8 @@ use ferromq_protocol::body::{
 use ferromq_protocol::code::{request as code, response};
 use ferromq_protocol::headers::{
     CreateTopic, DeleteSubscriptionGroup, GetAllSubscriptionGroup, GetAllSubscriptionGroupResponse, GetAllTopicConfig,
-    GetAllTopicConfigResponse, GetBrokerConfigResponse, GetTopicConfig, GroupForbidden, GroupName, TopicName,
+    GetAllTopicConfigResponse, GetBrokerConfigResponse, GetTopicConfig, GroupForbidden, GroupName,
+    ResumeCheckHalfMessage, TopicName,
 };
 use ferromq_protocol::json::{self, Value};
 use ferromq_protocol::{Command, Header, HeaderError};
@@ -44,7 +46,8 @@ pub(super) fn handle(context: &Context<'_>, request: &Command) -> Option<Reply> 
         | code::UPDATE_AND_CREATE_SUBSCRIPTIONGROUP
         | code::UPDATE_AND_CREATE_SUBSCRIPTIONGROUP_LIST
         | code::DELETE_SUBSCRIPTIONGROUP
-        | code::UPDATE_BROKER_CONFIG => return Some(later(context, request)),
+        | code::UPDATE_BROKER_CONFIG
+        | code::RESUME_CHECK_HALF_MESSAGE => return Some(later(context, request)),
         _ => return None,
     };
     Some(reply.unwrap_or_else(|refusal| Reply::refused(request, &refusal)))
@@ -91,6 +94,10 @@ fn blocking(service: &Service, caller: &Caller, request: &Command) -> Result<Rep
             admin::delete_group(service, header.group_name, clean)?;
         }
         code::UPDATE_BROKER_CONFIG => update_config(service, request)?,
+        code::RESUME_CHECK_HALF_MESSAGE => {
+            let header = header::<ResumeCheckHalfMessage<'_>>(request)?;
+            crate::service::transaction::resume(service, header.msg_id.unwrap_or_default())?;
+        }
         _ => return Ok(Reply::unsupported(request)),
     }
     Ok(Reply::success(request))

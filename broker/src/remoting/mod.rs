@@ -1,8 +1,8 @@
 //! The remoting adapter: decodes headers, calls the service, encodes answers.
 //!
-//! One [`RemotingHandler`] serves a port. Requests of one read come together: runs of sends become one append, everything
-//! else is dispatched one by one, in order. Nothing here blocks: administration that writes to disk runs on a blocking
-//! thread and answers later, held pulls answer when a message arrives.
+//! One [`RemotingHandler`] serves a port. Requests of one read come together: runs of sends, and of ends of transactions,
+//! become one append; everything else is dispatched one by one, in order. Nothing here blocks: administration that writes to
+//! disk runs on a blocking thread and answers later, held pulls answer when a message arrives.
 //!
 //! Rules of answers (broker.md 0.3): an unknown code gets code 3 with the reference's remark (leading blank); a one-way
 //! request is never answered; an answer has the codec of its request.
@@ -11,6 +11,7 @@ mod consumer;
 mod link;
 mod reply;
 mod send;
+mod transaction;
 
 pub(crate) use reply::Reply;
 
@@ -105,13 +106,16 @@ impl Handler for RemotingHandler {
         let Some(service) = self.service.get() else { return connection.close("the broker is starting") };
         let mut rest = &requests[..];
         while let Some(first) = rest.first() {
-            let sends = rest.iter().take_while(|request| send::is_send(request.code)).count();
+            let run = |of: fn(i32) -> bool| rest.iter().take_while(|request| of(request.code)).count();
+            let (sends, ends) = (run(send::is_send), run(transaction::is_end));
             if sends > 0 {
                 send::handle(service, connection, &rest[..sends], answers);
+            } else if ends > 0 {
+                transaction::end(service, connection, &rest[..ends], answers);
             } else {
                 self.one(service, connection, first, answers);
             }
-            rest = &rest[sends.max(1)..];
+            rest = &rest[sends.max(ends).max(1)..];
         }
         requests.clear();
     }

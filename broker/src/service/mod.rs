@@ -31,6 +31,7 @@ pub mod runtime_info;
 pub mod send;
 pub mod stats;
 pub mod topics;
+pub mod transaction;
 
 pub use error::Refusal;
 pub use identity::Identity;
@@ -66,6 +67,9 @@ pub trait ClientLink: Send + Sync {
     fn is_open(&self) -> bool;
     /// Tells the client that the membership of a consumer group changed (NOTIFY_CONSUMER_IDS_CHANGED). Never blocks.
     fn notify_group_changed(&self, group: &str);
+    /// Asks the client what became of a transaction (CHECK_TRANSACTION_STATE). Never blocks; false when the client is gone or
+    /// too far behind to be asked.
+    fn check_transaction(&self, check: &transaction::CheckRequest<'_>) -> bool;
     /// Closes the connection, with the reason for the log.
     fn close(&self, reason: &str);
     /// Its own type, for the adapter that made it.
@@ -94,6 +98,8 @@ pub struct Service {
     pub holds: Arc<holds::Holds>,
     /// Delayed messages.
     pub delay: Arc<delay::Delay>,
+    /// Half messages.
+    pub transactions: transaction::Transactions,
     /// Counters.
     pub stats: stats::Stats,
     /// What has to be written or registered.

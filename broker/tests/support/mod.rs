@@ -194,7 +194,7 @@ pub struct Received {
 }
 
 impl Received {
-    fn of(r: &record::RecordView<'_>) -> Self {
+    pub fn of(r: &record::RecordView<'_>) -> Self {
         Self {
             topic: r.topic().to_owned(),
             queue_id: r.queue_id(),

@@ -4,8 +4,8 @@
 //! results. What the messages of a batch share (configuration, time, topic, the property text that the broker adds) is
 //! looked up once. Memory is that of a [`SendScratch`], which is used again.
 //!
-//! Not here: transactions, timer messages and inner batches. They are refused with the answers that a reference broker
-//! gives when these features are switched off.
+//! Not here: timer messages and inner batches. They are refused with the answers that a reference broker gives when these
+//! features are switched off.
 mod check;
 pub mod properties;
 mod put;
@@ -14,6 +14,7 @@ pub use check::{broker_forbidden, missing as missing_topic, retry_limit};
 pub use put::{illegal_message, refusal_of, writable, Put, PutOutcome};
 
 use super::clock::now_ms;
+use super::transaction::half;
 use super::{Refusal, Service};
 use crate::config::{BrokerConfig, FlushDiskType};
 use ferromq_protocol::body::{TopicConfig, TopicFilterType};
@@ -92,6 +93,8 @@ pub struct Sending<'a> {
     topic: Option<Arc<TopicConfig>>,
     writable: Result<(), Refusal>,
     count: usize,
+    /// Positions of half messages among the records.
+    halves: Vec<usize>,
 }
 
 impl<'a> Sending<'a> {
@@ -117,6 +120,7 @@ impl<'a> Sending<'a> {
             topic: None,
             writable: writable(service),
             count: 0,
+            halves: Vec::new(),
         }
     }
 
@@ -174,21 +178,30 @@ impl<'a> Sending<'a> {
         if needs_key(&topic) && !scan.keys {
             return Err(Refusal::new(response::MESSAGE_ILLEGAL, "Required message key is missing"));
         }
-        if scan.transactional && !(request.reconsume_times > 0 && level > 0) {
+        let half = dead_letter.is_none() && scan.transactional && !(request.reconsume_times > 0 && level > 0);
+        if half && self.config.reject_transaction_message {
             let remark = format!("the broker[{}] sending transaction message is forbidden", self.service.identity.ip);
             return Err(Refusal::new(response::NO_PERMISSION, remark));
         }
-        let (topic, queue_id, level) = match dead_letter {
-            Some(dead) => (dead, 0, DEAD_LETTER_LEVEL),
-            None => (topic, queue_id, level),
+        let (topic, queue_id, kind) = match dead_letter {
+            Some(dead) => (dead, 0, Kind::DeadLetter),
+            None if half => (topic, queue_id, Kind::Half { queue_id }),
+            None => (topic, queue_id, Kind::Delayed(level)),
         };
-        let unique_key = self.build_properties(request.properties, &scan, level == DEAD_LETTER_LEVEL);
+        let unique_key = self.build_properties(request.properties, &scan, &topic, kind);
         let multi_tags = if topic.topic_filter_type == TopicFilterType::MultiTag { sysflag::MULTI_TAGS } else { 0 };
+        let sys_flag = clients_flags(request.sys_flag) | multi_tags;
+        let (stored_topic, stored_queue, sys_flag) = match kind {
+            Kind::Half { .. } => {
+                (topic::TRANS_HALF, half::QUEUE, sysflag::with_transaction_type(sys_flag, sysflag::TRANSACTION_NOT))
+            }
+            _ => (topic.topic_name.as_str(), queue_id, sys_flag),
+        };
         let message = record::Message {
-            topic: &topic.topic_name,
-            queue_id,
+            topic: stored_topic,
+            queue_id: stored_queue,
             flag: request.flag,
-            sys_flag: clients_flags(request.sys_flag) | multi_tags,
+            sys_flag,
             born_timestamp: request.born_timestamp,
             born_host: self.producer,
             store_timestamp: self.now_ms,
@@ -201,24 +214,28 @@ impl<'a> Sending<'a> {
             physical_offset: 0,
         };
         let put = Put { service: self.service, config: &self.config, writable: &self.writable };
-        put.lay_out(&mut self.scratch.batch, &message, level.max(0), &scan)?;
+        let level = if let Kind::Delayed(level) = kind { level } else { 0 };
+        put.lay_out(&mut self.scratch.batch, &message, level, &scan)?;
         let at = self.count;
         self.count += 1;
+        if half {
+            self.halves.push(at);
+        }
         let wait_for_flush = !scan.no_wait;
         Ok(Accepted { records: at..self.count, queue_id, unique_key: Some(unique_key), wait_for_flush })
     }
 
     /// Fills `scratch.stored` and keeps the unique key, which is made when the client gave none.
-    fn build_properties(&mut self, text: &str, scan: &Scan<'_>, dead_letter: bool) -> Range<usize> {
+    fn build_properties(&mut self, text: &str, scan: &Scan<'_>, topic: &TopicConfig, kind: Kind) -> Range<usize> {
         let SendScratch { stored, text: kept, suffix, .. } = &mut *self.scratch;
         stored.clear();
-        match (scan.rebuild, dead_letter) {
-            (false, false) => properties::push_text(stored, text),
-            (_, dead) => properties::push_without(stored, text, |name| {
-                properties::is_brokers_own(name) || (dead && name == names::DELAY)
+        match kind {
+            Kind::Delayed(_) if !scan.rebuild => properties::push_text(stored, text),
+            _ => properties::push_without(stored, text, |name| {
+                properties::is_brokers_own(name) || kind.replaces(name)
             }),
         }
-        if dead_letter {
+        if kind == Kind::DeadLetter {
             properties::push(stored, names::DELAY, "-1");
         }
         let start = kept.len();
@@ -230,6 +247,9 @@ impl<'a> Sending<'a> {
             }
         }
         stored.push_str(suffix);
+        if let Kind::Half { queue_id } = kind {
+            half::push_half(stored, &kept[start..], &topic.topic_name, queue_id);
+        }
         start..kept.len()
     }
 
@@ -296,7 +316,11 @@ impl<'a> Sending<'a> {
     /// Appends everything that was added, with one lock. Gives the position behind it in the log.
     pub fn store(&mut self) -> Result<i64, Refusal> {
         let bytes = self.scratch.batch.bytes_len();
-        match self.service.store.append(&mut self.scratch.batch) {
+        let appended = self.service.store.append(&mut self.scratch.batch);
+        // Also after an error: some may be stored nevertheless.
+        let halves = self.halves.iter().filter_map(|at| self.results().get(*at));
+        halves.for_each(|record| self.service.transactions.prepared(record.queue_offset));
+        match appended {
             Ok(appended) => {
                 let stats = &self.service.stats;
                 stats.put_messages.fetch_add(self.count as i64, Relaxed);
@@ -332,8 +356,27 @@ impl<'a> Sending<'a> {
     }
 }
 
-/// Marks a dead letter: stored with DELAY = -1, so that nothing is delayed.
-const DEAD_LETTER_LEVEL: i32 = i32::MIN;
+/// How a message is stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// As it is, or in the queue of a delay level above 0.
+    Delayed(i32),
+    /// In the dead-letter topic, with DELAY = -1, so that nothing is delayed.
+    DeadLetter,
+    /// As a half message whose real queue this is. A delay level stays in its properties, for the committed message.
+    Half { queue_id: i32 },
+}
+
+impl Kind {
+    /// The names whose values the broker sets for this kind.
+    fn replaces(self, name: &str) -> bool {
+        match self {
+            Self::Delayed(_) => false,
+            Self::DeadLetter => name == names::DELAY,
+            Self::Half { .. } => half::is_half_related(name),
+        }
+    }
+}
 
 /// The delay level of a message, 0 for none. Java throws when the text is no number.
 fn delay_level(scan: &Scan<'_>) -> Result<i32, Refusal> {

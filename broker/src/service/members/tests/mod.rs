@@ -24,6 +24,9 @@ impl ClientLink for Link {
     fn notify_group_changed(&self, group: &str) {
         self.told.lock().push(group.to_owned());
     }
+    fn check_transaction(&self, _check: &crate::service::transaction::CheckRequest<'_>) -> bool {
+        false
+    }
     fn close(&self, _reason: &str) {
         self.closed.store(true, Ordering::SeqCst);
     }
