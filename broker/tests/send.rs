@@ -76,7 +76,7 @@ async fn a_run_of_sends_is_answered_one_by_one() {
 // Each refusal has the reference's code and remark; the first failing check decides.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_refused_and_how() {
-    let broker = TestBroker::start(&[("maxMessageSize", "1000")]).await;
+    let broker = TestBroker::start(&[("maxMessageSize", "1000"), ("rejectTransactionMessage", "true")]).await;
     broker.create_topic("T", 2).await;
     let (transaction, timer) = (properties(&[("TRAN_MSG", "true")]), properties(&[("TIMER_DELAY_SEC", "1")]));
     let (inner, delay) = (properties(&[("INNER_NUM", "3")]), properties(&[("DELAY", "x")]));
