@@ -1,10 +1,11 @@
-//! All project automation behind `cargo xtask`: demo, test, bench, gen, tidy.
+//! All project automation behind `cargo xtask`: demo, test, bench, package, gen, tidy.
 //!
 //! Plain standard library, so that it builds in seconds on a machine that has only Rust. Every command runs from the
 //! repository root, whatever the caller's directory is, and ends with an exit code that scripts can use.
 mod bench;
 mod demo;
 mod gen;
+mod package;
 mod run;
 mod suites;
 mod test;
@@ -21,6 +22,8 @@ cargo xtask <command>
   test  [--full] [--only NAME] [--list]
                      everything that must hold; --full adds what takes long and writes docs/verification.md
   bench [ARGS]       our broker, Apache's broker and an echo server under the same driver, as ratios
+  package [NAME ...] [--out DIR]
+                     what users install: wheels, npm packages, C libraries
   gen   [--check]    generated files (configuration reference, sample broker.conf); --check only compares
   tidy               rules of STYLE.md that a program can check
 ";
@@ -33,6 +36,7 @@ fn main() -> ExitCode {
         "demo" => demo::main(&rest),
         "test" => test::main(&rest),
         "bench" => bench::main(&rest),
+        "package" => package::main(&rest),
         "gen" => gen::main(&rest),
         "tidy" => tidy::main(),
         "" | "help" | "-h" | "--help" => {

@@ -12,7 +12,6 @@ use self::core::{Core, Mode, Role};
 use crate::consumer::local_offsets::{self, LocalOffsets};
 use crate::consumer::offset_store::OffsetStore;
 use crate::consumer::rebalance;
-use crate::consumer::subscription::check_group;
 use crate::instance::{Boundary, ClientInstance, Identity};
 use crate::message::MessageExt;
 use crate::platform::after;
@@ -82,7 +81,6 @@ impl LitePullConsumer {
 
     fn start(builder: LitePullConsumerBuilder) -> Result<Self, Error> {
         let LitePullConsumerBuilder { group, client, options } = builder;
-        check_group(&group)?;
         let clustering = options.message_model == MessageModel::Clustering;
         let instance = ClientInstance::start(client, Identity { rename: clustering, stream: true })?;
         let offsets = match clustering {

@@ -21,7 +21,6 @@ use self::core::{Core, Parts, LISTENING_TO};
 use crate::consumer::local_offsets::{self, LocalOffsets};
 use crate::consumer::offset_store::OffsetStore;
 use crate::consumer::rebalance;
-use crate::consumer::subscription::{check_group, Subscriptions};
 use crate::instance::{ClientInstance, Identity};
 use crate::producer::{Producer, ProducerOptions};
 use crate::Error;
@@ -93,16 +92,11 @@ impl PushConsumer {
     }
 
     async fn start(builder: PushConsumerBuilder) -> Result<Self, Error> {
-        let PushConsumerBuilder { group, client, options, subscriptions: wanted, listening, line } = builder;
-        check_group(&group)?;
-        let listening = listening
-            .ok_or_else(|| Error::config("listener", "none is set: call concurrent or orderly before start"))?;
+        let subscriptions = builder.subscriptions()?;
+        let PushConsumerBuilder { group, client, options, subscriptions: _, listening, line } = builder;
+        let listening = listening.ok_or(Error::State { what: "push consumer", state: "without a listener" })?;
         let retry_topic = topic::retry_topic(&group);
         let clustering = options.message_model == MessageModel::Clustering;
-        let subscriptions = Subscriptions::default();
-        for (topic, expression) in &wanted {
-            subscriptions.add(topic, expression)?;
-        }
         if clustering {
             subscriptions.add(&retry_topic, "*")?;
         }

@@ -174,7 +174,9 @@ impl ProducerBuilder {
         Producer::start(self).await
     }
 
-    fn check(&self) -> Result<(), Error> {
+    /// Checks the options, as [`Self::start`] does first.
+    pub fn check(&self) -> Result<(), Error> {
+        self.client.name_servers()?;
         topic::validate_group(&self.group).map_err(|e| Error::config("group", e.to_string()))?;
         let refuse = |option, wrong, reason: &str| if wrong { Err(Error::config(option, reason)) } else { Ok(()) };
         refuse("group", self.group == DEFAULT_GROUP, "DEFAULT_PRODUCER stands for no name, choose another")?;

@@ -3,6 +3,7 @@
 //! Java options that do not exist here: `pullThreadNums` (pulls are asynchronous, however many queues there are),
 //! `consumerPullTimeoutMillis` (unused in Java), `connectBrokerByUser`, `unitMode`.
 use super::LitePullConsumer;
+use crate::consumer::subscription::check_group;
 use crate::consumer::{AllocateStrategy, ConsumeFrom};
 use crate::options::client_builder_methods;
 use crate::{ClientOptions, Error};
@@ -129,8 +130,10 @@ impl LitePullConsumerBuilder {
         self
     }
 
-    /// Checks the options and starts. No server is asked yet.
-    pub async fn start(self) -> Result<LitePullConsumer, Error> {
+    /// Checks the options, as [`Self::start`] does first.
+    pub fn check(&self) -> Result<(), Error> {
+        check_group(&self.group)?;
+        self.client.name_servers()?;
         let options = &self.options;
         if !(1..=1024).contains(&options.pull_batch_size) {
             let reason = format!("{} is outside 1 to 1024", options.pull_batch_size);
@@ -140,6 +143,12 @@ impl LitePullConsumerBuilder {
             let reason = format!("{:?} is not below the 30 s after which a pull is given up", options.broker_suspend);
             return Err(Error::config("broker_suspend", reason));
         }
+        Ok(())
+    }
+
+    /// Checks the options and starts. No server is asked yet.
+    pub async fn start(self) -> Result<LitePullConsumer, Error> {
+        self.check()?;
         LitePullConsumer::start(self)
     }
 }

@@ -7,6 +7,7 @@ use super::PushConsumer;
 use crate::consumer::listener::{
     ConcurrentContext, ConsumeConcurrentlyStatus, ConsumeOrderlyStatus, Listener, Listening, OrderlyContext,
 };
+use crate::consumer::subscription::{check_group, Subscriptions};
 use crate::consumer::{AllocateStrategy, ConsumeFrom};
 use crate::message::MessageExt;
 use crate::options::client_builder_methods;
@@ -332,10 +333,29 @@ impl PushConsumerBuilder {
         self
     }
 
+    /// Checks options, group and subscriptions, as [`Self::start`] does first.
+    pub fn check(&self) -> Result<(), Error> {
+        self.options.check()?;
+        check_group(&self.group)?;
+        self.client.name_servers()?;
+        if self.listening.is_none() {
+            return Err(Error::config("listener", "none is set: call concurrent or orderly before start"));
+        }
+        self.subscriptions().map(drop)
+    }
+
+    pub(super) fn subscriptions(&self) -> Result<Subscriptions, Error> {
+        let subscriptions = Subscriptions::default();
+        for (topic, expression) in &self.subscriptions {
+            subscriptions.add(topic, expression)?;
+        }
+        Ok(subscriptions)
+    }
+
     /// Checks the options, finds the topics' routes, and joins the group. A topic that does not exist yet is only logged:
     /// it is consumed as soon as it does. Fails when no name server can be asked.
     pub async fn start(self) -> Result<PushConsumer, Error> {
-        self.options.check()?;
+        self.check()?;
         PushConsumer::start(self).await
     }
 }

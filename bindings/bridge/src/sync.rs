@@ -1,0 +1,60 @@
+//! The lock and the condition variable of [`crate::EventQueue`] and [`crate::Ready`]: parking_lot's, or under the feature
+//! `loom` those of the model checker, behind one interface.
+use std::time::Duration;
+
+#[cfg(feature = "loom")]
+use loom::sync as imp;
+#[cfg(not(feature = "loom"))]
+use parking_lot as imp;
+
+pub(crate) type Guard<'a, T> = imp::MutexGuard<'a, T>;
+
+/// A lock that is not poisoned.
+#[derive(Debug)]
+pub(crate) struct Mutex<T>(imp::Mutex<T>);
+
+impl<T> Mutex<T> {
+    pub(crate) fn new(value: T) -> Self {
+        Self(imp::Mutex::new(value))
+    }
+
+    #[cfg(not(feature = "loom"))]
+    pub(crate) fn lock(&self) -> Guard<'_, T> {
+        self.0.lock()
+    }
+
+    #[cfg(feature = "loom")]
+    pub(crate) fn lock(&self) -> Guard<'_, T> {
+        self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+/// A condition variable.
+#[derive(Debug)]
+pub(crate) struct Condvar(imp::Condvar);
+
+impl Condvar {
+    pub(crate) fn new() -> Self {
+        Self(imp::Condvar::new())
+    }
+
+    /// Waits for a notification, for at most `limit`; a model has no time and waits until it is notified.
+    #[cfg(not(feature = "loom"))]
+    pub(crate) fn wait_for<'a, T>(&self, mut guard: Guard<'a, T>, limit: Duration) -> Guard<'a, T> {
+        let _ = self.0.wait_for(&mut guard, limit);
+        guard
+    }
+
+    #[cfg(feature = "loom")]
+    pub(crate) fn wait_for<'a, T>(&self, guard: Guard<'a, T>, _limit: Duration) -> Guard<'a, T> {
+        self.0.wait(guard).unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    pub(crate) fn notify_one(&self) {
+        self.0.notify_one();
+    }
+
+    pub(crate) fn notify_all(&self) {
+        self.0.notify_all();
+    }
+}
