@@ -55,13 +55,15 @@ impl<B: BufMut> Writer<'_, B> {
             Value::Float(_) => self.out.put_slice(b"null"),
             Value::Text(text) => self.text(text),
             Value::Array(items) => {
+                // Lists of numbers stay on one line: in the reference they are arrays of a primitive type.
+                let line = !items.iter().all(|item| matches!(item, Value::Int(_)));
                 self.out.put_u8(b'[');
                 self.deeper();
                 for (i, item) in items.iter().enumerate() {
-                    self.separate(i, true);
+                    self.separate(i, line);
                     self.value(item);
                 }
-                self.shallower(!items.is_empty());
+                self.shallower(line);
                 self.out.put_u8(b']');
             }
             Value::Object(members) => {
