@@ -8,7 +8,7 @@ use crate::registration::Registration;
 use crate::remoting::{Port, RemotingHandler};
 use crate::service::arrivals::Arrivals;
 use crate::service::{
-    changes, clock, delay, groups, heartbeat, holds, identity, locks, members, offsets, persist, stats, topics,
+    changes, clock, delay, filters, groups, heartbeat, holds, identity, locks, members, offsets, persist, stats, topics,
     transaction,
 };
 use crate::service::{Identity, Service};
@@ -296,6 +296,7 @@ fn new_service(
         groups: groups::Groups::new(Arc::clone(&changes)),
         offsets,
         members: members::Members::new(),
+        filters: filters::Filters::new(),
         locks: locks::QueueLocks::new(),
         holds,
         delay,

@@ -197,8 +197,12 @@ properties! {
     long_polling_enable: bool = "longPollingEnable", true, [live];
     /// Milliseconds a pull is held when longPollingEnable is off.
     short_polling_time_mills: i64 = "shortPollingTimeMills", 1000, in 1..=LONG_MAX, [live];
-    /// Consumers may filter with SQL92 expressions. The language is not available: such pulls are refused either way.
+    /// Consumers may filter with SQL92 expressions.
     enable_property_filter: bool = "enablePropertyFilter", false, [live];
+    /// A group's SQL92 expressions also filter its retry topic, each by the topic a message came from.
+    filter_support_retry: bool = "filterSupportRetry", false, [live];
+    /// Milliseconds that the compiled expressions of a group are kept after its last consumer is gone.
+    filter_data_clean_time_span: i64 = "filterDataCleanTimeSpan", 86_400_000, in 0..=LONG_MAX, [live];
     /// Consumers that pull themselves (lite pull) are served.
     lite_pull_message_enable: bool = "litePullMessageEnable", true, [live];
     /// Heartbeats of consumers that pull themselves are ignored.
@@ -213,6 +217,8 @@ properties! {
     consumer_offset_update_version_step: i64 = "consumerOffsetUpdateVersionStep", 500, in 1..=LONG_MAX;
     /// Resets of offsets are done here instead of asking the clients.
     use_server_side_reset_offset: bool = "useServerSideResetOffset", true, [live];
+    /// Keep a copy of every reply in the topic <cluster>_REPLY_TOPIC.
+    store_reply_message_enable: bool = "storeReplyMessageEnable", true, [live];
     /// Milliseconds since 1970 before which sends are refused.
     start_accept_send_request_time_stamp: i64 = "startAcceptSendRequestTimeStamp", 0, in 0..=LONG_MAX, [live];
     /// File the configuration was read from; changes by administration are written back to it.

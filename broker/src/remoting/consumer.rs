@@ -35,7 +35,7 @@ pub(super) fn handle(context: &Context<'_>, request: &Command) -> Option<Reply> 
         code::QUERY_CORRECTION_OFFSET => offset::correction(context, request),
         code::HEART_BEAT => client::heartbeat(context, request),
         code::UNREGISTER_CLIENT => client::unregister(context, request),
-        code::CHECK_CLIENT_CONFIG => client::check_config(request),
+        code::CHECK_CLIENT_CONFIG => client::check_config(context, request),
         code::GET_CONSUMER_LIST_BY_GROUP => client::consumer_list(context, request),
         code::GET_CONSUMER_CONNECTION_LIST => client::consumer_connections(context, request),
         code::GET_PRODUCER_CONNECTION_LIST => client::producer_connections(context, request),

@@ -7,9 +7,11 @@
 //! Rules of answers (broker.md 0.3): an unknown code gets code 3 with the reference's remark (leading blank); a one-way
 //! request is never answered; an answer has the codec of its request.
 mod admin;
+mod call;
 mod consumer;
 mod link;
 mod reply;
+mod request_reply;
 mod send;
 mod transaction;
 
@@ -73,6 +75,7 @@ impl RemotingHandler {
         let context = Context { service, caller, connection, port: self.port };
         let reply = admin::handle(&context, request)
             .or_else(|| consumer::handle(&context, request))
+            .or_else(|| request_reply::handle(&context, request))
             .unwrap_or_else(|| Reply::unsupported(request));
         if let Some(frame) = reply.into_frame(request) {
             answers.push(frame);

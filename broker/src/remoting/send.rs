@@ -114,24 +114,29 @@ fn answer_when_flushed(
 fn decode(request: &Command) -> Result<SendRequest<'_>, Refusal> {
     if request.code == request::SEND_MESSAGE {
         let header = SendMessage::decode_named(&request.ext, Naming::Long).map_err(unreadable)?;
-        return Ok(SendRequest {
-            topic: header.topic,
-            default_topic: Some(header.default_topic),
-            default_topic_queues: Some(header.default_topic_queue_nums),
-            queue_id: header.queue_id,
-            sys_flag: header.sys_flag,
-            flag: header.flag,
-            born_timestamp: header.born_timestamp,
-            properties: header.properties.unwrap_or_default(),
-            reconsume_times: header.reconsume_times,
-            max_reconsume_times: header.max_reconsume_times,
-            unit_mode: header.unit_mode,
-            is_batch: header.batch,
-            body: &request.body,
-            client_version: request.version,
-        });
+        return Ok(of_header(&header, request));
     }
     Ok(SendRequest { body: &request.body, client_version: request.version, ..decode_letters(&request.ext)? })
+}
+
+/// The send of a declared header.
+pub(super) fn of_header<'a>(header: &SendMessage<'a>, request: &'a Command) -> SendRequest<'a> {
+    SendRequest {
+        topic: header.topic,
+        default_topic: Some(header.default_topic),
+        default_topic_queues: Some(header.default_topic_queue_nums),
+        queue_id: header.queue_id,
+        sys_flag: header.sys_flag,
+        flag: header.flag,
+        born_timestamp: header.born_timestamp,
+        properties: header.properties.unwrap_or_default(),
+        reconsume_times: header.reconsume_times,
+        max_reconsume_times: header.max_reconsume_times,
+        unit_mode: header.unit_mode,
+        is_batch: header.batch,
+        body: &request.body,
+        client_version: request.version,
+    }
 }
 
 /// The letters of SEND_MESSAGE_V2 (wire.md 4.1.2) in one pass. Like the reference it does without the fields that a send to

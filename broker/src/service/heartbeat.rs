@@ -2,8 +2,9 @@
 use super::clock::now_ms;
 use super::members::Registration;
 use super::pull::NO_SQL;
-use super::{Caller, Refusal, Service};
+use super::{filters, Caller, Refusal, Service};
 use ferromq_protocol::body::{CheckClientConfigBody, ConsumeType, ConsumerData, HeartbeatData};
+use ferromq_protocol::code::response;
 use ferromq_protocol::topic;
 
 /// Takes a heartbeat. True when the client has to send its subscriptions in full next time: always for heartbeats without
@@ -27,6 +28,9 @@ pub fn heartbeat(service: &Service, caller: &Caller, beat: &HeartbeatData) -> bo
             notify: config.notify_consumer_ids_changed_enable && group.notify_consumer_ids_changed_enable,
         };
         service.members.register_consumer(caller, &registration, now);
+        if !registration.without_subscriptions && caller.link.is_some() {
+            service.filters.register(&data.group_name, &data.subscription_data_set, now);
+        }
     }
     for data in &beat.producer_data_set {
         service.members.register_producer(caller, &data.group_name, &beat.client_id, now);
@@ -53,23 +57,36 @@ pub fn unregister(service: &Service, caller: &Caller, consumer_group: Option<&st
         let wanted = service.groups.get(group).is_none_or(|config| config.notify_consumer_ids_changed_enable);
         let notify = wanted && service.config().notify_consumer_ids_changed_enable;
         service.members.unregister_consumer(link.id(), group, notify);
+        forget_filters(service);
     }
 }
 
 /// A connection is gone: it leaves every group.
 pub fn closed(service: &Service, link_id: u64) {
     service.members.closed(link_id, service.config().notify_consumer_ids_changed_enable);
+    forget_filters(service);
+}
+
+/// Filter data of groups that lost their last consumer counts as dead from now on. A group that is back already revives it
+/// with its next heartbeat.
+fn forget_filters(service: &Service) {
+    let now = now_ms();
+    service.members.take_emptied().iter().for_each(|group| service.filters.unregister(group, now));
 }
 
 /// Drops clients that were silent for too long; called every ten seconds.
 pub fn expire(service: &Service) -> usize {
-    service.members.expire(now_ms(), service.config().channel_expired_timeout)
+    let expired = service.members.expire(now_ms(), service.config().channel_expired_timeout);
+    forget_filters(service);
+    expired
 }
 
 /// Whether the broker can filter as the client wants (CHECK_CLIENT_CONFIG).
-pub fn check_client(request: &CheckClientConfigBody) -> Result<(), Refusal> {
-    match &request.subscription_data {
-        Some(subscription) if !subscription.is_tag() => Err(Refusal::system_error(NO_SQL)),
-        _ => Ok(()),
+pub fn check_client(service: &Service, request: &CheckClientConfigBody) -> Result<(), Refusal> {
+    let Some(subscription) = request.subscription_data.as_ref().filter(|data| !data.is_tag()) else { return Ok(()) };
+    if !service.config().enable_property_filter {
+        return Err(Refusal::system_error(NO_SQL));
     }
+    let compiled = filters::compile(&subscription.sub_string, &subscription.expression_type);
+    compiled.map(drop).map_err(|error| Refusal::new(response::SUBSCRIPTION_PARSE_FAILED, error))
 }

@@ -58,6 +58,10 @@ struct Tables {
     consumers: HashMap<String, ConsumerGroup>,
     /// Group, then link id.
     producers: HashMap<String, BTreeMap<u64, Client>>,
+    /// Client id of a producer, for replies.
+    producer_links: HashMap<String, Arc<dyn ClientLink>>,
+    /// Consumer groups without members that nobody has asked for yet.
+    emptied: Vec<String>,
     /// Groups that a link is a member of, so that a closed connection costs only what it had.
     links: HashMap<u64, Memberships>,
     /// Fingerprint of each group's last heartbeat.
@@ -164,8 +168,22 @@ impl Members {
             return;
         }
         let client = client(caller, link, client_id, now_ms);
+        tables.producer_links.insert(client_id.to_owned(), Arc::clone(link));
         tables.producers.entry(group.to_owned()).or_default().insert(link.id(), client);
         tables.links.entry(link.id()).or_default().producers.insert(group.to_owned());
+    }
+
+    /// The consumer groups that lost their last member since the last call.
+    pub fn take_emptied(&self) -> Vec<String> {
+        if self.0.read().emptied.is_empty() {
+            return Vec::new();
+        }
+        std::mem::take(&mut self.0.write().emptied)
+    }
+
+    /// The way to the producer with this id, the one that came last if there are several.
+    pub fn producer_link(&self, client_id: &str) -> Option<Arc<dyn ClientLink>> {
+        self.0.read().producer_links.get(client_id).cloned()
     }
 
     /// Takes a link out of a consumer group and tells the others, if `notify`.
@@ -391,6 +409,7 @@ impl Tables {
         if group.clients.is_empty() {
             self.consumers.remove(name);
             self.fingerprints.remove(name);
+            self.emptied.push(name.to_owned());
             return Links::new();
         }
         group.to_tell()
@@ -398,9 +417,14 @@ impl Tables {
 
     fn remove_producer(&mut self, link_id: u64, name: &str) {
         let Some(clients) = self.producers.get_mut(name) else { return };
-        clients.remove(&link_id);
+        let removed = clients.remove(&link_id);
         if clients.is_empty() {
             self.producers.remove(name);
+        }
+        let is_elsewhere = |groups: &Memberships| groups.producers.iter().any(|group| group != name);
+        let Some(client) = removed.filter(|_| !self.links.get(&link_id).is_some_and(is_elsewhere)) else { return };
+        if self.producer_links.get(&client.client_id).is_some_and(|link| link.id() == link_id) {
+            self.producer_links.remove(&client.client_id);
         }
     }
 

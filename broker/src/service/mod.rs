@@ -15,6 +15,7 @@ pub mod clock;
 pub mod delay;
 pub mod disk;
 pub mod error;
+pub mod filters;
 pub mod groups;
 pub mod heartbeat;
 pub mod holds;
@@ -27,6 +28,7 @@ pub mod persist;
 pub mod progress;
 pub mod pull;
 pub mod query;
+pub mod request_reply;
 pub mod runtime_info;
 pub mod send;
 pub mod stats;
@@ -92,6 +94,8 @@ pub struct Service {
     pub offsets: offsets::Offsets,
     /// Connected producers and consumers.
     pub members: members::Members,
+    /// Expressions of consumer groups, compiled.
+    pub filters: filters::Filters,
     /// Queue locks of orderly consumers.
     pub locks: locks::QueueLocks,
     /// Held pulls.

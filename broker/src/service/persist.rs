@@ -1,9 +1,10 @@
-//! The `config/*.json` files (store.md 6): topics and groups on every change, consumer offsets and the delay progress
-//! periodically, all of them at shutdown.
+//! The `config/*.json` files (store.md 6): topics and groups on every change, consumer offsets, the delay progress and
+//! filter data periodically, all of them at shutdown.
 //!
 //! One thread, `broker-persist`, writes; administration writes the file it changed itself before it answers. `files`
 //! serialises the writers, so that an older content never replaces a newer one.
 use super::changes::File;
+use super::clock::now_ms;
 use super::{topics, Service};
 use ferromq_store::config_file::{self, ConfigFileError};
 use std::path::PathBuf;
@@ -20,6 +21,10 @@ impl File {
 
 const CONSUMER_OFFSETS: &str = "consumerOffset.json";
 const DELAY_OFFSETS: &str = "delayOffset.json";
+const CONSUMER_FILTERS: &str = "consumerFilter.json";
+
+/// Time between two looks at the filter data (broker.md 2.4).
+const FILTERS_PERIOD: Duration = Duration::from_secs(10);
 
 fn path(service: &Service, name: &str) -> PathBuf {
     service.config().config_dir().join(name)
@@ -31,6 +36,7 @@ pub fn load(service: &Service) -> Result<(), ConfigFileError> {
     config_file::load_with(&path(service, File::Groups.name()), |json| service.groups.load(json))?;
     config_file::load_with(&path(service, CONSUMER_OFFSETS), |json| service.offsets.load(json))?;
     config_file::load_with(&path(service, DELAY_OFFSETS), |json| service.delay.load(json))?;
+    config_file::load_with(&path(service, CONSUMER_FILTERS), |json| service.filters.load(json, now_ms()))?;
     Ok(())
 }
 
@@ -73,6 +79,16 @@ pub fn save_delay(service: &Service) -> Result<(), ConfigFileError> {
     config_file::save(&path(service, DELAY_OFFSETS), &table.encode_pretty())
 }
 
+/// Drops filter data of consumers that are long gone, and writes the rest if it changed.
+pub fn save_filters(service: &Service) -> Result<(), ConfigFileError> {
+    service.filters.clean(now_ms(), service.config().filter_data_clean_time_span);
+    if !service.filters.take_dirty() {
+        return Ok(());
+    }
+    let _one_writer = service.files.lock();
+    config_file::save(&path(service, CONSUMER_FILTERS), &service.filters.to_file())
+}
+
 /// The thread: writes until [`Changes::stop`](super::changes::Changes::stop), and then everything once more.
 pub fn run(service: &Service) {
     let config = service.config();
@@ -80,7 +96,8 @@ pub fn run(service: &Service) {
     let delay_period = Duration::from_millis(config.flush_delay_offset_interval.unsigned_abs());
     let mut offsets_due = Instant::now() + offsets_period;
     let mut delay_due = Instant::now() + delay_period;
-    while let Some(files) = service.changes.wait_for_files(offsets_due.min(delay_due)) {
+    let mut filters_due = Instant::now() + FILTERS_PERIOD;
+    while let Some(files) = service.changes.wait_for_files(offsets_due.min(delay_due).min(filters_due)) {
         for file in files {
             complain(save(service, file));
         }
@@ -93,6 +110,10 @@ pub fn run(service: &Service) {
             complain(save_delay(service));
             delay_due = now + delay_period;
         }
+        if now >= filters_due {
+            complain(save_filters(service));
+            filters_due = now + FILTERS_PERIOD;
+        }
     }
 }
 
@@ -102,6 +123,7 @@ pub fn save_all(service: &Service) {
     complain(save(service, File::Groups));
     complain(save_offsets(service));
     complain(save_delay(service));
+    complain(save_filters(service));
 }
 
 /// What cannot be written now is in memory still, and written with the next change.

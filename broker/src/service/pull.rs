@@ -3,6 +3,10 @@
 //! Nothing here waits: a pull that finds nothing tells its caller until when it may be held and for what, one whose data is
 //! not in memory asks to be done again on a thread that may wait. Per pull, not per message: a look-up of group, topic and
 //! subscription, each a shared lock for one map access.
+mod filter;
+
+pub use filter::{Expression, PullFilter, NO_SQL};
+
 use super::clock::now_ms;
 use super::error::FAQ;
 use super::offsets::PullTrace;
@@ -10,10 +14,8 @@ use super::topics::perm;
 use super::{Caller, Refusal, Service};
 use crate::config::BrokerConfig;
 use bytes::Bytes;
-use ferromq_protocol::body::{MessageModel, SubscriptionData, SubscriptionGroupConfig, TopicConfig, EXPRESSION_TAG};
+use ferromq_protocol::body::{SubscriptionGroupConfig, TopicConfig};
 use ferromq_protocol::code::response;
-use ferromq_protocol::filter::{self, TagExpression};
-use ferromq_protocol::topic as names;
 use ferromq_store::{GetRequest, GetResult, GetStatus, UnitFilter};
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::Arc;
@@ -63,43 +65,15 @@ pub struct PullRequest<'a> {
     pub sub_version: i64,
 }
 
-/// A filter that comes with a pull.
-#[derive(Debug, Clone, Copy)]
-pub struct Expression<'a> {
-    /// The expression; none and `*` select all.
-    pub text: Option<&'a str>,
-    /// `TAG` (also when empty) or `SQL92`.
-    pub kind: &'a str,
-}
-
 /// How the pull is done.
 #[derive(Debug, Clone, Copy)]
 pub struct Pass {
-    /// False when it was held: it stores no offset and is not held again.
+    /// False when it was held: it stores no offset, and is held again only while its filter finds nothing it wants.
     pub first: bool,
+    /// How long a pull that was held may still be held.
+    pub time_left: Duration,
     /// The thread may wait for the disk.
     pub blocking: bool,
-}
-
-/// Which messages are wanted.
-#[derive(Debug, Clone)]
-pub enum TagFilter {
-    /// Every message.
-    All,
-    /// What the group subscribed to.
-    Subscribed(Arc<SubscriptionData>),
-    /// What came with the pull.
-    Given(Arc<TagExpression>),
-}
-
-impl UnitFilter for TagFilter {
-    fn matches(&self, tags_code: i64) -> bool {
-        match self {
-            Self::All => true,
-            Self::Subscribed(data) => data.matches_code(tags_code),
-            Self::Given(expression) => expression.matches_code(tags_code),
-        }
-    }
 }
 
 /// What becomes of a pull.
@@ -107,13 +81,13 @@ impl UnitFilter for TagFilter {
 pub enum Pulled {
     /// The answer.
     Answer(PullAnswer),
-    /// Nothing is there: hold the pull until a message comes that the filter lets pass, or the time is over; then pull again
-    /// with `first` false. `answer` is what to say when it is not held after all.
+    /// Nothing is there: hold the pull until a message comes behind `answer.next_offset` that the filter lets pass, or the
+    /// time is over; then pull again from there with `first` false. `answer` is what to say when it is not held after all.
     Hold {
         /// How long.
         time: Duration,
         /// What it waits for.
-        filter: TagFilter,
+        filter: PullFilter,
         /// The answer without holding.
         answer: PullAnswer,
     },
@@ -167,7 +141,7 @@ impl PullRefusal {
 pub fn pull(service: &Service, caller: &Caller, request: &PullRequest<'_>, pass: Pass) -> Result<Pulled, PullRefusal> {
     let config = service.config();
     let (group, topic) = check(service, &config, caller, request)?;
-    let filter = filter(service, &config, caller, request, &group)?;
+    let filter = filter::of(service, &config, caller, request, &group)?;
     if config.use_server_side_reset_offset {
         if let Some(offset) = service.offsets.take_reset(request.group, request.topic, request.queue_id) {
             return Ok(Pulled::Answer(reset_answer(service, request, offset, &group, &topic)));
@@ -188,14 +162,28 @@ pub fn pull(service: &Service, caller: &Caller, request: &PullRequest<'_>, pass:
     let trace = PullTrace { next: result.next_offset, commit, messages: result.count, now_ms: now_ms() };
     service.offsets.pulled(request.group, request.topic, request.queue_id, &trace);
     let answer = answer(result, request, &group, &topic);
-    match request.suspend {
-        Some(asked) if pass.first && answer.code == response::PULL_NOT_FOUND => {
-            let short = Duration::from_millis(u64::try_from(config.short_polling_time_mills).unwrap_or(0));
-            let time = if config.long_polling_enable { asked.min(HOLD_TIME_MAX) } else { short };
-            Ok(Pulled::Hold { time, filter, answer })
-        }
-        _ => Ok(Pulled::Answer(answer)),
+    Ok(match hold_time(&config, request, pass, &filter, answer.code) {
+        Some(time) => Pulled::Hold { time, filter, answer },
+        None => Pulled::Answer(answer),
+    })
+}
+
+/// How long to hold a pull; `None` to answer it. A pull that was held and woken by messages which its expression does not
+/// want goes on waiting behind them.
+fn hold_time(
+    config: &BrokerConfig,
+    request: &PullRequest<'_>,
+    pass: Pass,
+    filter: &PullFilter,
+    code: i32,
+) -> Option<Duration> {
+    if !pass.first {
+        let is_unwanted = filter.reads_records() && code == response::PULL_RETRY_IMMEDIATELY;
+        return Some(pass.time_left).filter(|left| is_unwanted && !left.is_zero());
     }
+    let asked = request.suspend.filter(|_| code == response::PULL_NOT_FOUND)?;
+    let short = Duration::from_millis(u64::try_from(config.short_polling_time_mills).unwrap_or(0));
+    Some(if config.long_polling_enable { asked.min(HOLD_TIME_MAX) } else { short })
 }
 
 /// The checks of broker.md 4.1 before the subscription.
@@ -245,86 +233,6 @@ fn check(
         return Err(PullRefusal::new(response::INVALID_PARAMETER, remark));
     }
     Ok((group, topic))
-}
-
-/// The filter of a pull: what came with it, or what its group subscribed to (broker.md 4.2).
-fn filter(
-    service: &Service,
-    config: &BrokerConfig,
-    caller: &Caller,
-    request: &PullRequest<'_>,
-    group: &SubscriptionGroupConfig,
-) -> Result<TagFilter, PullRefusal> {
-    let filter = match request.expression {
-        Some(expression) => given_filter(&expression)?,
-        None => subscribed_filter(service, request, group)?,
-    };
-    if config.reject_pull_consumer_enable
-        && !names::is_system_group(request.group)
-        && !service.members.may_pull(request.group, caller.link.as_ref().map(|link| link.id()))
-    {
-        let remark = format!("the consumer's group info not exist, or the pull consumer is rejected by server.{FAQ}");
-        return Err(PullRefusal::new(response::SUBSCRIPTION_NOT_EXIST, remark));
-    }
-    Ok(filter)
-}
-
-fn given_filter(expression: &Expression<'_>) -> Result<TagFilter, PullRefusal> {
-    let unreadable =
-        || PullRefusal::new(response::SUBSCRIPTION_PARSE_FAILED, "parse the consumer's subscription failed");
-    if !is_tag(expression.kind) {
-        return match expression.text {
-            None | Some("") => Err(unreadable()),
-            Some(_) => Err(no_sql()),
-        };
-    }
-    match expression.text {
-        None | Some("" | filter::ALL) => Ok(TagFilter::All),
-        text => TagExpression::parse(text).map(|parsed| TagFilter::Given(Arc::new(parsed))).map_err(|_| unreadable()),
-    }
-}
-
-fn subscribed_filter(
-    service: &Service,
-    request: &PullRequest<'_>,
-    group: &SubscriptionGroupConfig,
-) -> Result<TagFilter, PullRefusal> {
-    const FORBIDDEN_READ: i32 = perm::READ;
-    let name = request.group;
-    let Some(view) = service.members.view(name, request.topic) else {
-        let remark = format!("the consumer's group info not exist{FAQ}");
-        return Err(PullRefusal::new(response::SUBSCRIPTION_NOT_EXIST, remark));
-    };
-    if !group.consume_broadcast_enable && view.model == MessageModel::Broadcasting {
-        let remark = format!("the consumer group[{name}] can not consume by broadcast way");
-        return Err(PullRefusal::forbidden(forbidden::BROADCASTING, remark));
-    }
-    if service.groups.forbidden(name, request.topic) & FORBIDDEN_READ != 0 {
-        let remark = format!("the consumer group[{name}] is forbidden for topic[{}]", request.topic);
-        return Err(PullRefusal::forbidden(forbidden::SUBSCRIPTION, remark));
-    }
-    let Some(subscription) = view.subscription else {
-        let remark = format!("the consumer's subscription not exist{FAQ}");
-        return Err(PullRefusal::new(response::SUBSCRIPTION_NOT_EXIST, remark));
-    };
-    if subscription.sub_version < request.sub_version {
-        return Err(PullRefusal::new(response::SUBSCRIPTION_NOT_LATEST, "the consumer's subscription not latest"));
-    }
-    if !subscription.is_tag() {
-        return Err(no_sql());
-    }
-    Ok(if subscription.sub_string == filter::ALL { TagFilter::All } else { TagFilter::Subscribed(subscription) })
-}
-
-fn is_tag(kind: &str) -> bool {
-    kind.is_empty() || kind == EXPRESSION_TAG
-}
-
-/// Remark for filters in a language this broker does not speak; the reference's when `enablePropertyFilter` is off.
-pub const NO_SQL: &str = "The broker does not support consumer to filter message by SQL92";
-
-fn no_sql() -> PullRefusal {
-    PullRefusal::new(response::SYSTEM_ERROR, NO_SQL)
 }
 
 fn reset_answer(
@@ -408,17 +316,5 @@ mod tests {
         assert_eq!(outcome(GetStatus::OffsetOverflowOne, 5).0, 19);
         assert_eq!(outcome(GetStatus::OffsetOverflowBadly, 5).0, 21);
         assert_eq!(outcome(GetStatus::MessageWasRemoving, 5).0, 20);
-    }
-
-    // The filter of a pull: nothing is all, bars only are an error, other languages are refused.
-    #[test]
-    fn given_filters() {
-        let given = |text, kind| given_filter(&Expression { text, kind });
-        assert!(matches!(given(None, ""), Ok(TagFilter::All)) && matches!(given(Some("*"), "TAG"), Ok(TagFilter::All)));
-        assert_eq!(given(Some("||"), "TAG").unwrap_err().refusal.code, 23);
-        assert_eq!(given(Some("a > 1"), "SQL92").unwrap_err().refusal.code, 1);
-        assert_eq!(given(None, "SQL92").unwrap_err().refusal.code, 23);
-        let filter = given(Some("a || b"), "TAG").unwrap();
-        assert!(filter.matches(97) && filter.matches(98) && !filter.matches(99) && !filter.matches(0));
     }
 }

@@ -25,9 +25,9 @@ pub(super) fn unregister(context: &Context<'_>, request: &Command) -> Result<Rep
     Ok(Reply::success(request))
 }
 
-pub(super) fn check_config(request: &Command) -> Result<Reply, Refusal> {
+pub(super) fn check_config(context: &Context<'_>, request: &Command) -> Result<Reply, Refusal> {
     let body = CheckClientConfigBody::decode(&request.body).map_err(unreadable)?;
-    Ok(Reply::done(request, beats::check_client(&body)))
+    Ok(Reply::done(request, beats::check_client(context.service, &body)))
 }
 
 pub(super) fn consumer_list(context: &Context<'_>, request: &Command) -> Result<Reply, Refusal> {

@@ -6,7 +6,7 @@ use super::on_disk_thread;
 use crate::remoting::reply::{refusal_of, unreadable, Reply};
 use crate::remoting::Context;
 use crate::service::holds::{Hold, Wake};
-use crate::service::pull::{self, Expression, Pass, PullAnswer, PullRefusal, PullRequest, Pulled, TagFilter};
+use crate::service::pull::{self, Expression, Pass, PullAnswer, PullFilter, PullRefusal, PullRequest, Pulled};
 use crate::service::{Caller, Refusal, Service};
 use bytes::{Bytes, BytesMut};
 use ferromq_protocol::code::request::LITE_PULL_MESSAGE;
@@ -24,6 +24,9 @@ const COMMIT_OFFSET: i32 = 1;
 const SUSPEND: i32 = 2;
 const SUBSCRIPTION: i32 = 4;
 
+/// How a pull that comes from the client is done.
+const FIRST: Pass = Pass { first: true, time_left: Duration::ZERO, blocking: false };
+
 /// Bytes of an answer's header, roughly.
 const HEAD_BYTES: usize = 320;
 /// Bytes a held pull keeps besides its texts, roughly.
@@ -33,15 +36,15 @@ const HELD_BYTES: usize = 1024;
 pub(super) fn pull(context: &Context<'_>, request: &Command) -> Result<Reply, Refusal> {
     let header = PullMessage::decode(&request.ext).map_err(unreadable)?;
     let pull_request = from_header(&header, request.code);
-    match pull::pull(context.service, &context.caller, &pull_request, Pass { first: true, blocking: false }) {
+    match pull::pull(context.service, &context.caller, &pull_request, FIRST) {
         Ok(Pulled::Answer(answer)) => Ok(Reply::Frame(frame(request, answer))),
         Ok(Pulled::Hold { answer, .. }) if request.is_oneway() => Ok(Reply::Frame(frame(request, answer))),
         Ok(Pulled::Hold { time, filter, .. }) => {
-            kept(context, request, &header).hold(context.service, time, filter);
+            kept(context, request, &header).hold(context.service, Instant::now() + time, filter);
             Ok(Reply::Later)
         }
         Ok(Pulled::Cold) => {
-            kept(context, request, &header).read_disk(Arc::clone(context.service), true);
+            kept(context, request, &header).read_disk(Arc::clone(context.service), FIRST);
             Ok(Reply::Later)
         }
         Err(refused) => Ok(Reply::Command(refusal(request, &refused))),
@@ -102,39 +105,54 @@ fn kept(context: &Context<'_>, request: &Command, header: &PullMessage<'_>) -> K
 }
 
 impl Kept {
-    fn hold(self, service: &Arc<Service>, time: Duration, filter: TagFilter) {
+    fn hold(self, service: &Arc<Service>, until: Instant, filter: PullFilter) {
         let (topic, queue_id) = (self.topic.clone(), self.header.queue_id);
         let weak = Arc::downgrade(service);
         let connection = Arc::clone(&self.connection);
         let hold = Hold {
             pull_from: self.header.queue_offset,
-            until: Instant::now() + time,
+            until,
             matches: Box::new(move |tags_code| filter.matches(tags_code)),
             is_wanted: Box::new(move || connection.is_open()),
             bytes: HELD_BYTES + self.group.len() + self.topic.len() + self.expression.as_ref().map_or(0, String::len),
-            done: Box::new(move |_wake: Wake| self.again(&weak)),
+            done: Box::new(move |wake: Wake| self.again(&weak, wake, until)),
         };
         let held_max = usize::try_from(service.config().held_pulls_max).unwrap_or(0);
         service.holds.hold(&topic, queue_id, hold, held_max, || service.store.max_offset(&topic, queue_id));
     }
 
-    /// The hold ended: pulls again and answers, whatever comes.
-    fn again(self, service: &Weak<Service>) {
+    /// The hold ended: pulls again and answers, unless only messages came that the filter does not want.
+    fn again(self, service: &Weak<Service>, wake: Wake, until: Instant) {
         let Some(service) = service.upgrade().filter(|_| self.connection.is_open()) else { return };
-        match self.run(&service, Pass { first: false, blocking: false }) {
-            Ok(Pulled::Cold) => self.read_disk(service, false),
-            result => self.answer(result),
-        }
+        let time_left = match wake {
+            Wake::Arrived => until.saturating_duration_since(Instant::now()),
+            Wake::Expired => Duration::ZERO,
+        };
+        let pass = Pass { first: false, time_left, blocking: false };
+        let result = self.run(&service, pass);
+        self.conclude(service, pass, result);
     }
 
     /// Pulls again on a thread that may wait for the disk.
-    fn read_disk(self, service: Arc<Service>, first: bool) {
+    fn read_disk(self, service: Arc<Service>, pass: Pass) {
         on_disk_thread(Arc::clone(&self.connection), move |_| {
-            match self.run(&service, Pass { first, blocking: true }) {
-                Ok(Pulled::Hold { time, filter, .. }) if !self.request.is_oneway() => self.hold(&service, time, filter),
-                result => self.answer(result),
-            }
+            let pass = Pass { blocking: true, ..pass };
+            let result = self.run(&service, pass);
+            self.conclude(service, pass, result);
         });
+    }
+
+    fn conclude(mut self, service: Arc<Service>, pass: Pass, result: Result<Pulled, PullRefusal>) {
+        match result {
+            Ok(Pulled::Cold) if !pass.blocking => self.read_disk(service, pass),
+            Ok(Pulled::Hold { time, filter, answer }) if !self.request.is_oneway() => {
+                if !pass.first {
+                    self.header.queue_offset = answer.next_offset;
+                }
+                self.hold(&service, Instant::now() + time, filter);
+            }
+            result => self.answer(result),
+        }
     }
 
     fn run(&self, service: &Service, pass: Pass) -> Result<Pulled, PullRefusal> {

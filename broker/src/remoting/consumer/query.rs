@@ -162,8 +162,11 @@ pub(super) fn consume_queue(service: &Service, request: &Command) -> Result<Repl
     let mut body = Value::Object(Vec::new());
     match (group, &subscription) {
         (Some(group), None) => body.set("filterData", format!("{group}@{topic} is not online!")),
-        // The text of Java for the filter data that only SQL subscriptions have.
-        (Some(_), Some(_)) => body.set("filterData", "null"),
+        // Only subscriptions by expression have filter data; Java writes the others' as a text.
+        (Some(group), Some(_)) => {
+            let data = service.filters.get(group, topic).map_or(b"null".to_vec(), |data| data.to_json().write_pretty());
+            body.set("filterData", String::from_utf8_lossy(&data).into_owned());
+        }
         (None, _) => {}
     }
     body.set("maxQueueIndex", max);

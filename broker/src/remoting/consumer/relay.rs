@@ -1,7 +1,7 @@
 //! Requests of tools that a consumer answers: 307, 309, 223 (wire.md 4.5). The broker passes them on over the connection of
 //! the client they name, and the client's answer back.
 use super::{header, on_disk_thread};
-use crate::remoting::link::Link;
+use crate::remoting::call::call;
 use crate::remoting::reply::{refusal_of, unreadable, Reply};
 use crate::remoting::Context;
 use crate::service::members::Client;
@@ -56,7 +56,7 @@ pub(super) fn consume_directly(context: &Context<'_>, request: &Command) -> Resu
         match crate::service::query::by_offset(&service, message_id.physical_offset) {
             Ok(record) => {
                 ask.body = record;
-                call(&target, ask, CLIENT_TIMEOUT, relay(connection, request, group, client_id));
+                call(&*target.link, ask, CLIENT_TIMEOUT, relay(connection, request, group, client_id));
             }
             Err(refusal) => Reply::refused(&request, &refusal).send(connection, &request),
         }
@@ -79,7 +79,7 @@ fn target(context: &Context<'_>, group: &str, client_id: &str) -> Result<Client,
 
 fn pass_on(context: &Context<'_>, request: &Command, target: &Client, group: &str, client_id: &str, ask: Command) {
     let done = relay(context.connection, request.clone(), group.to_owned(), client_id.to_owned());
-    call(target, ask, CLIENT_TIMEOUT, done);
+    call(&*target.link, ask, CLIENT_TIMEOUT, done);
 }
 
 /// What to do with the client's answer: it goes to the tool as it is, under the tool's own opaque.
@@ -109,22 +109,6 @@ fn failed(group: &str, client_id: &str, error: &CallError) -> Refusal {
         _ => response::SYSTEM_ERROR,
     };
     Refusal::new(code, format!("consumer <{group}> <{client_id}> Exception: {error}"))
-}
-
-/// Asks a client; a client that is gone fails like a closed connection.
-fn call(
-    client: &Client,
-    ask: Command,
-    timeout: Duration,
-    done: impl FnOnce(Result<Command, CallError>) + Send + 'static,
-) {
-    match client.link.as_any().downcast_ref::<Link>().and_then(Link::connection) {
-        Some(connection) => connection.call_with(ask, timeout, done),
-        None => {
-            let reason = ferromq_remoting::CloseReason::Peer;
-            done(Err(CallError::Closed { addr: client.link.peer().to_string(), reason }));
-        }
-    }
 }
 
 /// Collects the answers of several clients; the last one sends the whole.
@@ -167,7 +151,7 @@ pub(super) fn consumer_status(context: &Context<'_>, request: &Command) -> Resul
     for client in &clients {
         let ask = Command::request(code::GET_CONSUMER_STATUS_FROM_CLIENT, ext.clone(), Bytes::new());
         let (statuses, finish, client_id) = (Arc::clone(&statuses), finish.clone(), client.client_id.clone());
-        call(client, ask, STATUS_TIMEOUT, move |result| {
+        call(&*client.link, ask, STATUS_TIMEOUT, move |result| {
             let answer = result.ok().filter(|answer| answer.code == response::SUCCESS);
             let body = answer.and_then(|answer| GetConsumerStatusBody::decode(&answer.body).ok());
             finish(&statuses, body.map(|body| (client_id, body)));

@@ -10,7 +10,7 @@ mod check;
 pub mod properties;
 mod put;
 
-pub use check::{broker_forbidden, missing as missing_topic, retry_limit};
+pub use check::{accepting, broker_forbidden, missing as missing_topic, retry_limit, topic as check_topic};
 pub use put::{illegal_message, refusal_of, writable, Put, PutOutcome};
 
 use super::clock::now_ms;
