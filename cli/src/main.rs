@@ -1,4 +1,4 @@
-//! The `ferromq` binary: `standalone`, `namesrv`, `broker`, `produce`, `consume`.
+//! The `ferromq` binary: `standalone`, `namesrv`, `broker`, `produce`, `consume`, `store`.
 //!
 //! Called by the names `mqnamesrv` and `mqbroker` it behaves as those, because operators type them. Every command ends with
 //! an exit code that scripts can use; errors are one line on standard error.
@@ -13,6 +13,7 @@ mod produce;
 mod progress;
 mod reader;
 mod standalone;
+mod store;
 mod when;
 
 use clap::{Parser, Subcommand};
@@ -41,6 +42,8 @@ enum Command {
     Produce(produce::Args),
     /// Messages to standard output
     Consume(consume::Args),
+    /// Looks into, checks, dumps or repairs a data directory that no broker has open
+    Store(store::Args),
 }
 
 fn main() -> ExitCode {
@@ -60,6 +63,7 @@ fn main() -> ExitCode {
         Command::Broker(args) => broker::run(args),
         Command::Produce(args) => produce::run(args),
         Command::Consume(args) => consume::run(args),
+        Command::Store(args) => store::run(args),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -28,7 +28,7 @@ impl FromStr for From {
 }
 
 /// Milliseconds of a number of milliseconds, `yyyyMMddHHmmss`, or `yyyy-MM-dd[THH:mm[:ss]][Z]`, in UTC.
-fn time(text: &str) -> Option<i64> {
+pub fn time(text: &str) -> Option<i64> {
     let digits: String = text.chars().filter(char::is_ascii_digit).collect();
     if digits.len() == text.len() && digits.len() != 14 {
         return text.parse().ok();
@@ -48,6 +48,21 @@ fn time(text: &str) -> Option<i64> {
     Some(((days_from_civil(year, month, day) * 24 + hour) * 60 + minute) * 60_000 + second * 1000)
 }
 
+/// A time in milliseconds as `yyyy-MM-ddTHH:mm:ss.SSSZ`, in UTC.
+pub fn show(ms: i64) -> String {
+    let (days, of_day) = (ms.div_euclid(86_400_000), ms.rem_euclid(86_400_000));
+    let shifted = days + 719_468;
+    let (era, day_of_era) = (shifted.div_euclid(146_097), shifted.rem_euclid(146_097));
+    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month_from_march = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
+    let month = (month_from_march + 2) % 12 + 1;
+    let year = era * 400 + year_of_era + i64::from(month <= 2);
+    let (hour, minute, second) = (of_day / 3_600_000, of_day / 60_000 % 60, of_day / 1000 % 60);
+    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{:03}Z", of_day % 1000)
+}
+
 /// Days since 1970-01-01 in the Gregorian calendar.
 fn days_from_civil(year: i64, month: i64, day: i64) -> i64 {
     // Years begin in March, so that the leap day is the last of its year.
@@ -61,6 +76,19 @@ fn days_from_civil(year: i64, month: i64, day: i64) -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// What is shown is read again as the same second.
+    #[test]
+    fn shown_times_are_read_again() {
+        assert_eq!(show(1_700_000_000_123), "2023-11-14T22:13:20.123Z");
+        for days in (-800_000..800_000).step_by(97) {
+            let ms = days * 86_400_000 + 45_296_000;
+            let shown = show(ms);
+            if (1000..10_000).contains(&shown.split('-').next().unwrap_or("").parse().unwrap_or(0)) {
+                assert_eq!(time(&shown.replace(".000", "")), Some(ms), "{shown}");
+            }
+        }
+    }
 
     /// Every accepted form of a time means the same instant; nonsense is refused.
     #[test]

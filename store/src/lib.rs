@@ -21,6 +21,7 @@ mod queue;
 mod recover;
 pub mod retention;
 mod store;
+pub mod tool;
 mod types;
 
 pub use batch::AppendBatch;

@@ -5,6 +5,7 @@
 //!
 //! Who writes: `next_offset` the holder of the append lock; units and `max` the holder of the dispatch lock; `min` and the
 //! list of files recovery and retention. Locks: `writing`, then `files`.
+pub(crate) mod batch;
 pub(crate) mod files;
 pub(crate) mod recover;
 mod table;
@@ -21,7 +22,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::Arc;
 
-pub(crate) use table::QueueTable;
+pub(crate) use table::{folders, QueueTable};
 
 /// Bytes reserved ahead of the units: 3,276 units. Reserving costs a system call.
 const RESERVE_BYTES: usize = 64 * 1024;

@@ -26,7 +26,7 @@ use super::{platform, IndexEntry, IndexError, IndexOptions};
 use crate::disk::File;
 
 /// Bytes of the file header.
-const HEADER_LEN: usize = 40;
+pub(crate) const HEADER_LEN: usize = 40;
 /// Bytes of a slot.
 const SLOT_LEN: usize = 4;
 /// Bytes of an entry.
@@ -50,6 +50,20 @@ pub(crate) struct Header {
     pub next_entry: u32,
 }
 
+impl Header {
+    /// Reads the header at the front of a file as it stands there, but for a senseless entry number.
+    pub(crate) fn decode(bytes: &[u8; HEADER_LEN]) -> Header {
+        Header {
+            begin_timestamp: read_i64(bytes, 0),
+            end_timestamp: read_i64(bytes, 8),
+            begin_physical: read_i64(bytes, 16),
+            end_physical: read_i64(bytes, 24),
+            slots_used: read_i32(bytes, 32).max(0),
+            next_entry: u32::try_from(read_i32(bytes, 36)).unwrap_or(1).max(1),
+        }
+    }
+}
+
 /// Slots and entries of a file; both fixed by the options, as the file does not say them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Shape {
@@ -67,11 +81,11 @@ impl Shape {
         (HEADER_LEN as u64) + u64::from(self.slots) * SLOT_LEN as u64 + u64::from(self.entries) * ENTRY_LEN as u64
     }
 
-    fn slot_at(self, slot: u32) -> usize {
+    pub(crate) fn slot_at(self, slot: u32) -> usize {
         HEADER_LEN + slot as usize * SLOT_LEN
     }
 
-    fn entry_at(self, entry: u32) -> usize {
+    pub(crate) fn entry_at(self, entry: u32) -> usize {
         HEADER_LEN + self.slots as usize * SLOT_LEN + entry as usize * ENTRY_LEN
     }
 }
@@ -299,14 +313,10 @@ fn map_len(shape: Shape) -> io::Result<usize> {
 }
 
 fn read_header(map: &[u8], shape: Shape) -> Header {
-    Header {
-        begin_timestamp: read_i64(map, 0),
-        end_timestamp: read_i64(map, 8),
-        begin_physical: read_i64(map, 16),
-        end_physical: read_i64(map, 24),
-        slots_used: read_i32(map, 32).max(0),
-        next_entry: u32::try_from(read_i32(map, 36)).unwrap_or(1).clamp(1, shape.entries),
-    }
+    let mut bytes = [0; HEADER_LEN];
+    bytes.copy_from_slice(&map[..HEADER_LEN]);
+    let header = Header::decode(&bytes);
+    Header { next_entry: header.next_entry.min(shape.entries), ..header }
 }
 
 fn write_header(map: &mut [u8], header: &Header) {

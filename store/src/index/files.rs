@@ -184,7 +184,7 @@ fn remove(path: &Path) -> Result<(), IndexError> {
 }
 
 /// The index files of `dir` in the order of their names. Other files are left alone.
-fn names(dir: &Path) -> io::Result<Vec<(u64, PathBuf)>> {
+pub(crate) fn names(dir: &Path) -> io::Result<Vec<(u64, PathBuf)>> {
     let mut found = Vec::new();
     for entry in disk::read_dir(dir)? {
         let entry = entry?;

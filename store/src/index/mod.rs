@@ -11,8 +11,8 @@
 //!
 //! Locks, never held together except as listed: the queue (`worker`), the file list, one file.
 
-mod file;
-mod files;
+pub(crate) mod file;
+pub(crate) mod files;
 mod keys;
 mod piece;
 pub(crate) mod platform;

@@ -163,7 +163,7 @@ impl QueueTable {
 }
 
 /// The folders in `dir`, by name; none when it does not exist.
-fn folders(dir: &Path) -> Result<Vec<(String, PathBuf)>, OpenError> {
+pub(crate) fn folders(dir: &Path) -> Result<Vec<(String, PathBuf)>, OpenError> {
     let entries = match crate::disk::read_dir(dir) {
         Ok(entries) => entries,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
