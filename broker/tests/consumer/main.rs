@@ -6,3 +6,4 @@ mod offsets;
 mod pull;
 mod queries;
 mod rig;
+mod sql;

@@ -1,5 +1,5 @@
 //! Pulling and long polling.
-use super::rig::{bodies, number, pull, text, Peer, Pull, Rig, PATIENCE};
+use super::rig::{bodies, number, pull, text, until, Peer, Pull, Rig, PATIENCE};
 use ferromq_protocol::body::MessageModel;
 use ferromq_protocol::code::request as code;
 use ferromq_protocol::Codec;
@@ -161,13 +161,4 @@ async fn bad_headers() {
     }
     assert!(text(&client.call(code::GET_ALL_CONSUMER_OFFSET, &[]).await).contains("offsetTable"));
     rig.stop().await;
-}
-
-/// Waits for a condition that another task brings about.
-async fn until(mut condition: impl FnMut() -> bool) {
-    let deadline = Instant::now() + PATIENCE;
-    while !condition() {
-        assert!(Instant::now() < deadline, "it did not come true");
-        tokio::time::sleep(Duration::from_millis(1)).await;
-    }
 }

@@ -17,6 +17,7 @@ pub const PATIENCE: Duration = Duration::from_secs(10);
 /// A running broker without name servers.
 pub struct Rig {
     pub broker: Broker,
+    config: BrokerConfig,
     dir: TempDir,
 }
 
@@ -42,7 +43,18 @@ impl Rig {
             ("namesrvAddr", ""),
         ];
         base.iter().chain(properties).for_each(|(name, value)| config.set(name, value).unwrap());
-        Self { broker: Broker::start(config).await.unwrap(), dir }
+        Self { broker: Broker::start(config.clone()).await.unwrap(), config, dir }
+    }
+
+    /// Stops the broker in order and starts it again on the same data.
+    pub async fn restart(self) -> Self {
+        self.broker.shutdown().await;
+        Self { broker: Broker::start(self.config.clone()).await.unwrap(), ..self }
+    }
+
+    /// A file of the `config` directory.
+    pub fn config_file(&self, name: &str) -> String {
+        std::fs::read_to_string(self.dir.path().join("config").join(name)).unwrap()
     }
 
     pub async fn client(&self) -> Peer {
@@ -121,7 +133,12 @@ impl Peer {
 
     /// Sends a message with a tag and a key.
     pub async fn send(&self, topic: &str, queue: i32, tag: &str, body: &str) -> Command {
-        let (queue, properties) = (queue.to_string(), format!("TAGS\x01{tag}\x02KEYS\x01key-{body}\x02"));
+        self.send_with(topic, queue, &format!("TAGS\x01{tag}\x02KEYS\x01key-{body}\x02"), body).await
+    }
+
+    /// Sends a message with a property text.
+    pub async fn send_with(&self, topic: &str, queue: i32, properties: &str, body: &str) -> Command {
+        let queue = queue.to_string();
         let fields = [
             ("a", "PG"),
             ("b", topic),
@@ -131,7 +148,7 @@ impl Peer {
             ("f", "0"),
             ("g", "1700000000000"),
             ("h", "0"),
-            ("i", &properties),
+            ("i", properties),
             ("j", "0"),
         ];
         let body = Bytes::copy_from_slice(body.as_bytes());
@@ -143,6 +160,16 @@ impl Peer {
     /// Heartbeat of a consumer with one subscription.
     pub async fn beat(&self, client_id: &str, group: &str, topic: &str, tags: &str, model: MessageModel) -> Command {
         let subscription = SubscriptionData { sub_version: 100, ..SubscriptionData::parse_tag(topic, tags).unwrap() };
+        self.beat_with(client_id, group, subscription, model).await
+    }
+
+    pub async fn beat_with(
+        &self,
+        client_id: &str,
+        group: &str,
+        subscription: SubscriptionData,
+        model: MessageModel,
+    ) -> Command {
         let data = ConsumerData {
             group_name: group.into(),
             message_model: model,
@@ -208,12 +235,13 @@ pub struct Pull<'a> {
     pub commit: i64,
     pub hold_ms: i64,
     pub subscription: &'a str,
+    pub kind: &'a str,
     pub version: i64,
 }
 
 pub fn pull<'a>(group: &'a str, topic: &'a str, offset: i64) -> Pull<'a> {
-    let (code, max, hold_ms, subscription) = (code::PULL_MESSAGE, 32, 0, "*");
-    Pull { code, group, topic, queue: 0, offset, max, flags: 4, commit: 0, hold_ms, subscription, version: 0 }
+    let (code, max, hold_ms, subscription, kind) = (code::PULL_MESSAGE, 32, 0, "*", "TAG");
+    Pull { code, group, topic, queue: 0, offset, max, flags: 4, commit: 0, hold_ms, subscription, kind, version: 0 }
 }
 
 impl Pull<'_> {
@@ -229,8 +257,17 @@ impl Pull<'_> {
             ("suspendTimeoutMillis", self.hold_ms.to_string()),
             ("subscription", self.subscription.into()),
             ("subVersion", self.version.to_string()),
-            ("expressionType", "TAG".into()),
+            ("expressionType", self.kind.into()),
         ]
+    }
+}
+
+/// Waits for a condition that another task brings about.
+pub async fn until(mut condition: impl FnMut() -> bool) {
+    let deadline = std::time::Instant::now() + PATIENCE;
+    while !condition() {
+        assert!(std::time::Instant::now() < deadline, "it did not come true");
+        tokio::time::sleep(Duration::from_millis(1)).await;
     }
 }
 
