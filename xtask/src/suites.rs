@@ -2,6 +2,7 @@
 use crate::run::{cargo, root, run_teed};
 use crate::tools::{Tool, CARGO_FUZZ, JDK, MAVEN, NIGHTLY, PYTHON};
 use crate::{demo, gen, tidy};
+use std::path::Path;
 use std::process::Command;
 
 /// What a suite counted.
@@ -110,6 +111,8 @@ fn run_interop() -> Result<Counts, String> {
     let mut command = cargo();
     // Each test starts Java processes: two at a time are what two cores carry.
     command.args(["test", "--package", "ferromq-interop", "--no-fail-fast", "--", "--test-threads", "2"]);
+    // Those need the packages of every language and have their own suite.
+    command.args(["--skip", "languages_"]);
     count_cargo(run_teed(&mut command)?)
 }
 
@@ -134,8 +137,19 @@ fn run_demo() -> Result<Counts, String> {
 /// Seconds that each decoder is fuzzed, unless the environment variable FUZZ_SECONDS says otherwise.
 const FUZZ_SECONDS: u32 = 60;
 
+/// Crates with fuzz targets, in a folder `fuzz` of their own.
+const FUZZED: &[&str] = &["protocol", "broker"];
+
 fn run_fuzz() -> Result<Counts, String> {
-    let fuzz = root().join("protocol").join("fuzz");
+    let mut counts = Counts::default();
+    for package in FUZZED {
+        counts.add(&fuzz(&root().join(package).join("fuzz"))?);
+    }
+    Ok(counts)
+}
+
+/// Runs every target of a folder for a while.
+fn fuzz(fuzz: &Path) -> Result<Counts, String> {
     let targets = std::fs::read_dir(fuzz.join("fuzz_targets")).map_err(|e| format!("no fuzz targets: {e}"))?;
     let found = std::env::temp_dir().join(format!("ferromq-fuzz-{}", std::process::id()));
     let seconds = std::env::var("FUZZ_SECONDS").ok().and_then(|s| s.parse().ok()).unwrap_or(FUZZ_SECONDS);
@@ -146,7 +160,7 @@ fn run_fuzz() -> Result<Counts, String> {
         let fresh = found.join(&name);
         std::fs::create_dir_all(&fresh).map_err(|e| format!("cannot create {}: {e}", fresh.display()))?;
         let mut command = Command::new("cargo");
-        command.current_dir(&fuzz).args(["+nightly", "fuzz", "run", "--fuzz-dir", ".", &name]);
+        command.current_dir(fuzz).args(["+nightly", "fuzz", "run", "--fuzz-dir", ".", &name]);
         command.arg(&fresh).arg(fuzz.join("corpus").join(&name)).arg("--");
         command.arg(format!("-max_total_time={seconds}")).args(["-rss_limit_mb=2048", "-verbosity=0"]);
         let (ok, _) = run_teed(&mut command)?;
