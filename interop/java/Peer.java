@@ -11,15 +11,18 @@ import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.apache.rocketmq.client.consumer.DefaultLitePullConsumer;
 import org.apache.rocketmq.client.consumer.DefaultMQPushConsumer;
+import org.apache.rocketmq.client.consumer.MessageSelector;
 import org.apache.rocketmq.client.consumer.listener.ConsumeConcurrentlyStatus;
 import org.apache.rocketmq.client.consumer.listener.ConsumeOrderlyStatus;
 import org.apache.rocketmq.client.consumer.listener.MessageListenerConcurrently;
 import org.apache.rocketmq.client.consumer.listener.MessageListenerOrderly;
 import org.apache.rocketmq.client.producer.DefaultMQProducer;
+import org.apache.rocketmq.client.producer.RequestCallback;
 import org.apache.rocketmq.client.producer.SendCallback;
 import org.apache.rocketmq.client.producer.SendResult;
 import org.apache.rocketmq.client.producer.SendStatus;
 import org.apache.rocketmq.client.producer.selector.SelectMessageQueueByHash;
+import org.apache.rocketmq.client.utils.MessageUtil;
 import org.apache.rocketmq.common.consumer.ConsumeFromWhere;
 import org.apache.rocketmq.common.message.Message;
 import org.apache.rocketmq.common.message.MessageExt;
@@ -32,10 +35,13 @@ import org.apache.rocketmq.tools.command.MQAdminStartup;
  *
  *   produce NAMESRV TOPIC MODE COUNT [pad=BYTES]                MODE: sync async oneway ordered batch
  *   consume NAMESRV TOPIC GROUP MODE EXPRESSION COUNT [fail=1]  MODE: concurrent orderly broadcast litepull assign;
- *                                                               COUNT 0: until standard input closes
+ *                                                               COUNT 0: until standard input closes;
+ *                                                               EXPRESSION: tags, or sql:CONDITION
+ *   request NAMESRV TOPIC COUNT [pad=BYTES]                     asks, every second time without waiting for the reply
+ *   reply NAMESRV TOPIC GROUP [pad=BYTES]                       replies, until standard input closes
  *   admin COMMAND [ARGUMENT ...]                                mqadmin, as its script calls it
  *
- * One line per event on standard output: SENT key queue offset broker; GOT key queue offset tag reconsumed broker; READY;
+ * One line per event on standard output: REPLIED key; SENT key queue offset broker; GOT key queue offset tag reconsumed broker; READY;
  * DONE n at the end of every step. fail=1 lets the listener fail every message once. A message's key is `<mode>-<n>`; its
  * body is `body of <key>`, padded to `pad` bytes; the tag cycles through TagA, TagB, TagC.
  */
@@ -75,6 +81,12 @@ public class Peer {
                 break;
             case "consume":
                 consume(a[1], a[2], a[3], a[4], a[5], Integer.parseInt(a[6]), option(a, "fail", "0").equals("1"));
+                break;
+            case "request":
+                request(a[1], a[2], Integer.parseInt(a[3]), Integer.parseInt(option(a, "pad", "0")));
+                break;
+            case "reply":
+                reply(a[1], a[2], a[3], Integer.parseInt(option(a, "pad", "0")));
                 break;
             case "admin":
                 MQAdminStartup.main0(step.subList(1, a.length).toArray(new String[0]), null);
@@ -191,6 +203,82 @@ public class Peer {
         }
     }
 
+    static MessageSelector selector(String expr) {
+        return expr.startsWith("sql:") ? MessageSelector.bySql(expr.substring(4)) : MessageSelector.byTag(expr);
+    }
+
+    /** A reply in answer to the request of this key. */
+    static void replied(String key, Message reply) {
+        String body = reply == null ? "null" : new String(reply.getBody(), StandardCharsets.UTF_8);
+        say((body.startsWith("reply to " + key + " ") ? "REPLIED " : "BAD reply to ") + key);
+    }
+
+    static void request(String namesrv, String topic, int count, int pad) throws Exception {
+        DefaultMQProducer producer = new DefaultMQProducer("PG_interop_request");
+        producer.setNamesrvAddr(namesrv);
+        producer.start();
+        CountDownLatch left = new CountDownLatch(count / 2);
+        for (int i = 0; i < count; i++) {
+            int n = i;
+            Message m = message(topic, "request", n, pad);
+            if (n % 2 == 0) {
+                replied(m.getKeys(), producer.request(m, 60_000));
+            } else {
+                producer.request(m, new RequestCallback() {
+                    @Override
+                    public void onSuccess(Message reply) {
+                        if (reply == null) {
+                            return; // these clients also call back when the request has been sent
+                        }
+                        replied("request-" + n, reply);
+                        left.countDown();
+                    }
+
+                    @Override
+                    public void onException(Throwable e) {
+                        e.printStackTrace();
+                    }
+                }, 60_000);
+            }
+        }
+        if (!left.await(WAIT_SECONDS, TimeUnit.SECONDS)) {
+            throw new IllegalStateException("replies missing: " + left.getCount());
+        }
+        say("DONE " + count);
+        producer.shutdown();
+    }
+
+    static void reply(String namesrv, String topic, String group, int pad) throws Exception {
+        DefaultMQProducer producer = new DefaultMQProducer("PG_interop_reply");
+        producer.setNamesrvAddr(namesrv);
+        producer.start();
+        DefaultMQPushConsumer consumer = new DefaultMQPushConsumer(group);
+        consumer.setNamesrvAddr(namesrv);
+        consumer.setConsumeFromWhere(ConsumeFromWhere.CONSUME_FROM_FIRST_OFFSET);
+        consumer.subscribe(topic, "*");
+        consumer.registerMessageListener((MessageListenerConcurrently) (messages, context) -> {
+            for (MessageExt m : messages) {
+                StringBuilder body = new StringBuilder("reply to " + m.getKeys() + " ");
+                while (body.length() < pad) {
+                    body.append(" .");
+                }
+                try {
+                    Message reply = MessageUtil.createReplyMessage(m, body.toString().getBytes(StandardCharsets.UTF_8));
+                    sent(m.getKeys(), 0, producer.send(reply, 10_000));
+                } catch (Exception e) {
+                    e.printStackTrace();
+                }
+            }
+            return ConsumeConcurrentlyStatus.CONSUME_SUCCESS;
+        });
+        consumer.start();
+        say("READY");
+        while (System.in.read() >= 0) { }
+        consumer.shutdown();
+        producer.shutdown();
+        say("DONE 0");
+    }
+
     /** Counts down per distinct key, and tells which ones have to fail this time. */
     static final class Ledger {
         final Map<String, Integer> seen = new ConcurrentHashMap<>();
@@ -237,7 +325,7 @@ public class Peer {
         consumer.setPollNameServerInterval(1000);
         // Its last listeners end, and count, before it stores its offsets.
         consumer.setAwaitTerminationMillisWhenShutdown(10_000);
-        consumer.subscribe(topic, expr);
+        consumer.subscribe(topic, selector(expr));
         if (mode.equals("broadcast")) {
             broadcasting(consumer);
         }
@@ -286,7 +374,7 @@ public class Peer {
         consumer.setConsumeFromWhere(ConsumeFromWhere.CONSUME_FROM_FIRST_OFFSET);
         consumer.setAutoCommit(false);
         if (mode.equals("litepull")) {
-            consumer.subscribe(topic, expr);
+            consumer.subscribe(topic, selector(expr));
             consumer.start();
         } else {
             consumer.start();
