@@ -7,6 +7,8 @@ import java.util.List;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.apache.rocketmq.client.consumer.DefaultLitePullConsumer;
@@ -17,10 +19,13 @@ import org.apache.rocketmq.client.consumer.listener.ConsumeOrderlyStatus;
 import org.apache.rocketmq.client.consumer.listener.MessageListenerConcurrently;
 import org.apache.rocketmq.client.consumer.listener.MessageListenerOrderly;
 import org.apache.rocketmq.client.producer.DefaultMQProducer;
+import org.apache.rocketmq.client.producer.LocalTransactionState;
 import org.apache.rocketmq.client.producer.RequestCallback;
 import org.apache.rocketmq.client.producer.SendCallback;
 import org.apache.rocketmq.client.producer.SendResult;
 import org.apache.rocketmq.client.producer.SendStatus;
+import org.apache.rocketmq.client.producer.TransactionListener;
+import org.apache.rocketmq.client.producer.TransactionMQProducer;
 import org.apache.rocketmq.client.producer.selector.SelectMessageQueueByHash;
 import org.apache.rocketmq.client.utils.MessageUtil;
 import org.apache.rocketmq.common.consumer.ConsumeFromWhere;
@@ -37,11 +42,15 @@ import org.apache.rocketmq.tools.command.MQAdminStartup;
  *   consume NAMESRV TOPIC GROUP MODE EXPRESSION COUNT [fail=1]  MODE: concurrent orderly broadcast litepull assign;
  *                                                               COUNT 0: until standard input closes;
  *                                                               EXPRESSION: tags, or sql:CONDITION
+ *   transact NAMESRV TOPIC GROUP COUNT LOCAL CHECK [checks=N]   LOCAL, CHECK: letters C R U (commit, rollback, unknown), used
+ *                                                               in turn by the message's number: what the producer
+ *                                                               decides, what it answers to a check; ends after checks of
+ *                                                               N messages
  *   request NAMESRV TOPIC COUNT [pad=BYTES]                     asks, every second time without waiting for the reply
  *   reply NAMESRV TOPIC GROUP [pad=BYTES]                       replies, until standard input closes
  *   admin COMMAND [ARGUMENT ...]                                mqadmin, as its script calls it
  *
- * One line per event on standard output: REPLIED key; SENT key queue offset broker; GOT key queue offset tag reconsumed broker; READY;
+ * One line per event on standard output: REPLIED key; SENT key queue offset broker (of a transaction: in the half topic); CHECK key; GOT key queue offset tag reconsumed broker; READY;
  * DONE n at the end of every step. fail=1 lets the listener fail every message once. A message's key is `<mode>-<n>`; its
  * body is `body of <key>`, padded to `pad` bytes; the tag cycles through TagA, TagB, TagC.
  */
@@ -81,6 +90,10 @@ public class Peer {
                 break;
             case "consume":
                 consume(a[1], a[2], a[3], a[4], a[5], Integer.parseInt(a[6]), option(a, "fail", "0").equals("1"));
+                break;
+            case "transact":
+                transact(a[1], a[2], a[3], Integer.parseInt(a[4]), a[5], a[6],
+                    Integer.parseInt(option(a, "checks", "0")));
                 break;
             case "request":
                 request(a[1], a[2], Integer.parseInt(a[3]), Integer.parseInt(option(a, "pad", "0")));
@@ -192,6 +205,70 @@ public class Peer {
         }
         say("DONE " + count);
         producer.shutdown();
+    }
+
+    /** The letter of a message: by its number, so that another producer of the group knows it too. */
+    static LocalTransactionState state(String letters, Message m) {
+        switch (letters.charAt(Integer.parseInt(m.getUserProperty("n")) % letters.length())) {
+            case 'C':
+                return LocalTransactionState.COMMIT_MESSAGE;
+            case 'R':
+                return LocalTransactionState.ROLLBACK_MESSAGE;
+            default:
+                return LocalTransactionState.UNKNOW;
+        }
+    }
+
+    static void transact(String namesrv, String topic, String group, int count, String local, String check, int checks)
+        throws Exception {
+        Map<String, Boolean> checked = new ConcurrentHashMap<>();
+        ExecutorService answers = Executors.newSingleThreadExecutor();
+        CountDownLatch left = new CountDownLatch(checks);
+        TransactionMQProducer producer = new TransactionMQProducer(group);
+        producer.setNamesrvAddr(namesrv);
+        producer.setSendMsgTimeout(10000);
+        producer.setHeartbeatBrokerInterval(500);
+        producer.setExecutorService(answers);
+        producer.setTransactionListener(new TransactionListener() {
+            @Override
+            public LocalTransactionState executeLocalTransaction(Message m, Object arg) {
+                return state(local, m);
+            }
+
+            @Override
+            public LocalTransactionState checkLocalTransaction(MessageExt m) {
+                if (!new String(m.getBody(), StandardCharsets.UTF_8).startsWith("body of " + m.getKeys())
+                    || !m.getTopic().equals(topic)) {
+                    say("BAD check of " + m);
+                }
+                say("CHECK " + m.getKeys());
+                if (checked.put(m.getKeys(), true) == null) {
+                    left.countDown();
+                }
+                return state(check, m);
+            }
+        });
+        producer.start();
+        // Who has talked to a broker sends it heartbeats, and can be asked by it.
+        List<MessageQueue> queues = producer.fetchPublishMessageQueues(topic);
+        for (MessageQueue q : queues) {
+            producer.maxOffset(q);
+        }
+        say("READY");
+        for (int n = 0; n < count; n++) {
+            sent("tx", n, producer.sendMessageInTransaction(message(topic, "tx", n, n % 2 * 6000), null));
+        }
+        if (!left.await(WAIT_SECONDS, TimeUnit.SECONDS)) {
+            throw new IllegalStateException("still waiting for checks of " + left.getCount() + " messages");
+        }
+        answers.submit(() -> { }).get(); // behind the answer to the last check
+        // The frames of what was decided are in the socket when a later request on the same connection has been answered.
+        for (MessageQueue q : queues) {
+            producer.maxOffset(q);
+        }
+        say("DONE " + count);
+        producer.shutdown();
+        answers.shutdown();
     }
 
     static void got(MessageExt m) {
