@@ -8,8 +8,8 @@ use crate::registration::Registration;
 use crate::remoting::{Port, RemotingHandler};
 use crate::service::arrivals::Arrivals;
 use crate::service::{
-    changes, clock, delay, filters, groups, heartbeat, holds, identity, locks, members, offsets, persist, stats, topics,
-    transaction,
+    changes, clock, delay, filters, groups, heartbeat, holds, identity, locks, members, offsets, persist, stats,
+    topics, transaction,
 };
 use crate::service::{Identity, Service};
 use crate::store_options::{delay_levels, store_options};
