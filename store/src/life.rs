@@ -297,7 +297,9 @@ impl Life {
         inner.log.close();
         let flushed = inner.flush_everything();
         self.stop_threads();
-        let indexed = inner.index.as_ref().map_or(Ok(true), |index| index.shutdown(INDEX_PATIENCE));
+        // What a failed store has not indexed the next start indexes.
+        let patience = if healthy.is_ok() && flushed.is_ok() { INDEX_PATIENCE } else { Duration::ZERO };
+        let indexed = inner.index.as_ref().map_or(Ok(true), |index| index.shutdown(patience));
         inner.log.remove_unused();
         let reason = match (healthy, flushed, indexed) {
             (Ok(()), Ok(()), Ok(true)) if inner.dispatch.is_idle() => None,

@@ -209,6 +209,14 @@ impl Queue {
         Ok(())
     }
 
+    /// Removes all units and files; the next record gets the first offset. At start.
+    pub fn clear(&self) -> io::Result<()> {
+        self.drop_files(&mut self.writing.lock())?;
+        self.physical_end.store(0, Ordering::Relaxed);
+        self.follow_units();
+        Ok(())
+    }
+
     fn write_blanks(&self, writing: &mut Option<Writing>, from: i64, to: i64) -> io::Result<()> {
         let blank = Unit { physical: 0, size: BLANK_UNIT_SIZE, tags_code: 0 };
         (from..to).try_for_each(|offset| self.write(writing, offset, &blank))

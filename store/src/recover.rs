@@ -44,6 +44,10 @@ impl Visitor for Rebuild<'_> {
                 owner(unit.physical).is_some_and(|owner| owner == (queue.topic.to_string(), queue.id, offset))
             };
             let end = queue.recover(vouched, fits)?;
+            if queue.max() > 0 && end <= self.known.deleted_until(&queue.topic) {
+                // Its deletion was cut short, or undone by a power cut.
+                queue.clear().map_err(OpenError::io("clear the consume queues in", &self.queues.dir))?;
+            }
             self.queues_end = self.queues_end.max(end);
         }
         Ok(self.queues_end)
@@ -126,7 +130,7 @@ pub(crate) fn recover_all(
         check_crc: options.check_crc_on_recover,
         abnormal,
         checkpoint_ms: checkpoint.min_timestamp(),
-        flushed_ms: checkpoint.physic_timestamp(),
+        flushed_ms: if abnormal { checkpoint.physic_timestamp() } else { i64::MAX },
         last_record: listed.as_ref().filter(|_| !abnormal).and_then(|listed| listed.last_record),
         first_pass: if whole_queues { Pass::Newest } else { Pass::Whole },
     };

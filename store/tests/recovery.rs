@@ -163,10 +163,14 @@ fn damage_behind_the_flush_costs_one_body() {
         let first_there = filled.appended.iter().position(|a| a.3.physical_offset >= last_segment).unwrap();
         for damaged in [699, 690, first_there + 1, first_there] {
             let (_dir, options) = filled.copy();
+            let record = filled.appended[damaged].3;
             if !clean {
+                // The checkpoint has the time of the last record: it vouches for those that were stored before.
+                if record.store_timestamp == filled.last().store_timestamp {
+                    continue;
+                }
                 fs::write(options.root.join("abort"), "1").unwrap();
             }
-            let record = filled.appended[damaged].3;
             flip(&options, record.physical_offset + 90);
             let (store, errors) = common::hear(|| open(&options));
             let wanted = format!("offset={}", record.physical_offset);

@@ -28,11 +28,13 @@ pub(crate) struct IndexFiles {
 
 impl IndexFiles {
     /// Opens what is in `dir` (made if missing). After an abnormal stop a file with entries younger than the
-    /// checkpoint's index time is deleted: it may be torn, and what it held is built again from the log.
+    /// checkpoint's index time is deleted: it may be torn, and what it held is built again from the log. One that ends at that
+    /// very time stays when it is full and the first: others may have got entries, with that time or under an older
+    /// header, after they were flushed.
     pub(crate) fn load(dir: &Path, shape: Shape, checkpoint: &Checkpoint, abnormal: bool) -> Result<Self, IndexError> {
         let fail = |path: &Path, source: io::Error| IndexError::Open { path: path.to_path_buf(), source };
         disk::create_dir_all(dir).map_err(|e| fail(dir, e))?;
-        let mut files = Vec::new();
+        let mut files: Vec<Arc<IndexFile>> = Vec::new();
         for (name, path) in names(dir).map_err(|e| fail(dir, e))? {
             let len = std::fs::metadata(&path).map_err(|e| fail(&path, e))?.len();
             if len == 0 {
@@ -44,7 +46,9 @@ impl IndexFiles {
                 return Err(IndexError::Length { path, found: len, expected: shape.file_len() });
             }
             let file = IndexFile::open(&path, name, shape).map_err(|e| fail(&path, e))?;
-            if abnormal && file.header().end_timestamp > checkpoint.index_timestamp() {
+            let (end, flushed) = (file.header().end_timestamp, checkpoint.index_timestamp());
+            let first = files.last().is_none_or(|last| last.header().end_timestamp < end);
+            if abnormal && !(end < flushed || (end == flushed && first && file.is_full())) {
                 disk::remove_file(&path).map_err(|e| fail(&path, e))?;
                 continue;
             }

@@ -42,8 +42,9 @@ pub(super) struct Shared {
     /// Written by the index thread, read by anyone.
     failing: AtomicBool,
     thread: Mutex<Option<JoinHandle<()>>>,
-    /// Threads that force full files to disk; joined at the stop.
-    flushers: Mutex<Vec<JoinHandle<()>>>,
+    /// The thread that forces the newest full file to disk, after the one before it; joined at the stop. False: one failed, and
+    /// the checkpoint can vouch for no later file.
+    flusher: Mutex<Option<JoinHandle<bool>>>,
 }
 
 /// Guarded by `Shared::inbox`.
@@ -93,7 +94,7 @@ impl Shared {
             idle: Condvar::new(),
             failing: AtomicBool::new(false),
             thread: Mutex::new(None),
-            flushers: Mutex::default(),
+            flusher: Mutex::default(),
         }
     }
 
@@ -146,10 +147,8 @@ impl Shared {
         if thread.is_some_and(|thread| thread.join().is_err()) {
             tracing::error!("the index thread panicked");
         }
-        for flusher in self.flushers.lock().drain(..) {
-            let _ = flusher.join();
-        }
-        self.inbox.lock().is_done()
+        let flushed = finished(self.flusher.lock().take());
+        self.inbox.lock().is_done() && flushed
     }
 
     /// Forces the newest file to disk. Only when it is complete may the checkpoint say so.
@@ -221,6 +220,11 @@ impl Shared {
     fn pause(&self) {
         let mut inbox = self.inbox.lock();
         inbox.busy = false;
+        if let Some(at) = &mut inbox.stop_at {
+            // What cannot be written now is written by the next start.
+            *at = Instant::now();
+            return;
+        }
         let until = Instant::now() + RETRY;
         let until = inbox.stop_at.map_or(until, |at| at.min(until));
         while Instant::now() < until && !self.wake.wait_until(&mut inbox, until).timed_out() {
@@ -233,16 +237,23 @@ impl Shared {
     /// Forces a full file to disk beside the writer, then lets the checkpoint know (store.md 4).
     fn flush_full(self: &Arc<Self>, file: Arc<IndexFile>) {
         let shared = self.clone();
-        let run = move || match file.flush() {
+        let mut flusher = self.flusher.lock();
+        let before = flusher.take();
+        let run = move || {
+            let flushed = file.flush();
+            if let Err(error) = &flushed {
+                tracing::error!(%error, "index: a full file was not forced to disk; it is built again after an unclean stop");
+            }
+            if !finished(before) || flushed.is_err() {
+                return false;
+            }
             // Written with the next checkpoint: doing it here would also vouch for consume queues that are not on disk yet.
-            Ok(()) => shared.checkpoint.raise_index_timestamp(file.header().end_timestamp),
-            Err(error) => tracing::warn!(%error, "index: a full file was not forced to disk"),
+            shared.checkpoint.raise_index_timestamp(file.header().end_timestamp);
+            true
         };
-        let mut flushers = self.flushers.lock();
-        flushers.retain(|flusher| !flusher.is_finished());
         match thread::Builder::new().name("index-flush".into()).spawn(run) {
-            Ok(flusher) => flushers.push(flusher),
-            Err(error) => tracing::warn!(%error, "index: no thread to force a full file to disk"),
+            Ok(thread) => *flusher = Some(thread),
+            Err(error) => tracing::error!(%error, "index: no thread to force a full file to disk"),
         }
     }
 
@@ -287,6 +298,11 @@ impl Shared {
         let mut inbox = self.inbox.lock();
         inbox.range = inbox.range.filter(|(_, new_to)| *new_to > to).map(|(_, new_to)| (from.max(to + 1), new_to));
     }
+}
+
+/// Waits for a flusher; true when it and all before it forced their files to disk.
+fn finished(flusher: Option<JoinHandle<bool>>) -> bool {
+    flusher.is_none_or(|thread| thread.join().unwrap_or(false))
 }
 
 /// Starts the index thread.

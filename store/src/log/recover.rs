@@ -26,7 +26,7 @@ pub(crate) struct RecoverOptions {
     pub abnormal: bool,
     /// Records up to this store time are known to be in consume queues and index.
     pub checkpoint_ms: i64,
-    /// Records up to this store time are known to have been flushed.
+    /// Records stored before this time are known to have been flushed.
     pub flushed_ms: i64,
     /// Where the last record began at the last stop, if that was a clean one and nobody else was here since: the walk begins there.
     pub last_record: Option<i64>,
@@ -152,7 +152,7 @@ fn cut(
     size: usize,
 ) -> Result<(VecDeque<Arc<Segment>>, Tail), OpenError> {
     let mut segments: VecDeque<Arc<Segment>> = VecDeque::new();
-    let mut tail = None;
+    let (mut tail, mut behind) = (None, Vec::new());
     for segment in opened {
         if segment.end() <= end {
             segments.push_back(segment);
@@ -161,10 +161,14 @@ fn cut(
         let (path, base) = (segment.path.clone(), segment.base);
         drop(segment);
         if base > end || tail.is_some() {
-            disk::remove_file(&path).map_err(OpenError::io("remove", &path))?;
+            behind.push(path);
             continue;
         }
         tail = Some(reopen(path, base, size, end)?);
+    }
+    // The newest first: a power cut must not leave a gap.
+    for path in behind.iter().rev() {
+        disk::remove_file(path).map_err(OpenError::io("remove", path))?;
     }
     let tail = match tail {
         Some(tail) => tail,
@@ -348,7 +352,7 @@ impl Walk<'_> {
         let checked = record::parse(bytes, true);
         let view = record::parse(bytes, false)?;
         let offset = segment.base + at as i64;
-        if view.store_timestamp() > self.options.flushed_ms || view.physical_offset() != offset {
+        if view.store_timestamp() >= self.options.flushed_ms || view.physical_offset() != offset {
             return checked;
         }
         let file = segment.path.display();

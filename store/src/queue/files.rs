@@ -46,7 +46,12 @@ impl QueueFile {
         if let Some(map) = map.as_ref() {
             return Ok(map.clone());
         }
-        let made = open_map(&self.path, file_bytes, file_bytes)?.map().clone();
+        // A reader creates nothing: a file that is gone is an error, and so is one of another length.
+        let file = File::open(&self.path)?;
+        if file.len()? != file_bytes as u64 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        let made = map_random(&file, file_bytes, file_bytes)?.map().clone();
         *map = Some(made.clone());
         Ok(made)
     }
@@ -58,7 +63,11 @@ pub(crate) fn open_map(path: &Path, file_bytes: usize, readable: usize) -> io::R
     if file.len()? != file_bytes as u64 {
         file.resize(file_bytes as u64)?;
     }
-    let map = Map::open(&file, file_bytes, readable)?;
+    map_random(&file, file_bytes, readable)
+}
+
+fn map_random(file: &File, file_bytes: usize, readable: usize) -> io::Result<MapWriter> {
+    let map = Map::open(file, file_bytes, readable)?;
     map.map().advise_random();
     Ok(map)
 }
@@ -67,4 +76,3 @@ pub(crate) fn open_map(path: &Path, file_bytes: usize, readable: usize) -> io::R
 pub(crate) fn reserve_range(path: &Path, from: usize, to: usize) -> io::Result<()> {
     File::open(path)?.reserve(from as u64, (to - from) as u64)
 }
-
