@@ -9,7 +9,9 @@ use std::time::Duration;
 /// The options, or the property that makes no sense.
 pub(crate) fn store_options(config: &BrokerConfig) -> Result<StoreOptions, ConfigError> {
     let mut options = StoreOptions::new(&config.store_path_root_dir);
-    options.commit_log = commit_log(config)?;
+    options.commit_log = directories("storePathCommitLog", &config.store_path_commit_log)?;
+    let read_only = &config.read_only_commit_log_store_paths;
+    options.commit_log_read_only = directories("readOnlyCommitLogStorePaths", read_only)?;
     options.segment_size = u64::from(config.mapped_file_size_commit_log.unsigned_abs());
     options.consume_queue_file_units = size(config.mapped_file_size_consume_queue).div_ceil(UNIT_BYTES);
     options.max_message_size = size(config.max_message_size);
@@ -36,8 +38,12 @@ pub(crate) fn store_options(config: &BrokerConfig) -> Result<StoreOptions, Confi
         reserved_hours: config.file_reserved_time.unsigned_abs(),
         delete_when: DeleteHours::parse(&config.delete_when)
             .ok_or_else(|| unfit("deleteWhen", &config.delete_when, "hours from 0 to 23, separated by semicolons"))?,
-        // Within 10..=95 by the property's range.
-        disk_max_used_percent: u8::try_from(config.disk_max_used_space_ratio).unwrap_or(75),
+        disk_max_used_percent: percent(config.disk_max_used_space_ratio),
+        warning_percent: percent(config.disk_space_warning_level_ratio),
+        clean_forcibly_percent: percent(config.disk_space_clean_forcibly_ratio),
+        clean_forcibly: config.clean_file_forcibly_enable,
+        batch_max: size(config.delete_file_batch_max),
+        interval: Duration::from_millis(u64::from(config.clean_resource_interval.unsigned_abs())),
         ..RetentionOptions::default()
     };
     Ok(options)
@@ -49,12 +55,12 @@ pub(crate) fn delay_levels(config: &BrokerConfig) -> Result<Vec<i64>, ConfigErro
     delay::parse(text).map_err(|_| unfit("messageDelayLevel", text, "delays such as 1s 5s 1m 2h, separated by blanks"))
 }
 
-fn commit_log(config: &BrokerConfig) -> Result<Option<PathBuf>, ConfigError> {
-    let text = config.store_path_commit_log.trim();
-    if text.contains([',', ';']) {
-        return Err(unfit("storePathCommitLog", text, "one directory"));
+/// The directories of a list. Windows has colons and Java users semicolons in mind; only commas separate.
+fn directories(name: &str, text: &str) -> Result<Vec<PathBuf>, ConfigError> {
+    if text.contains(';') {
+        return Err(unfit(name, text, "directories separated by commas"));
     }
-    Ok((!text.is_empty()).then(|| PathBuf::from(text)))
+    Ok(text.split(',').map(str::trim).filter(|path| !path.is_empty()).map(PathBuf::from).collect())
 }
 
 fn unfit(name: &str, value: &str, expected: &str) -> ConfigError {
@@ -64,4 +70,9 @@ fn unfit(name: &str, value: &str, expected: &str) -> ConfigError {
 /// A property whose range excludes negative values.
 fn size(value: i32) -> usize {
     usize::try_from(value).unwrap_or(0)
+}
+
+/// A property whose range lies within 0..=100.
+fn percent(value: i32) -> u8 {
+    u8::try_from(value).unwrap_or(100)
 }

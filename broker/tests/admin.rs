@@ -103,3 +103,40 @@ async fn configuration() {
     assert_eq!((info["brokerVersionDesc"].as_str(), info["msgPutTotalTodayNow"].as_str()), ("V5_4_0", "1"));
     broker.stop().await;
 }
+
+// Cleaning on demand: expired log files go although it is not their hour, offsets move, and expired queues that a topic no longer
+// has go with their files.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn cleaning_on_demand() {
+    let now = ["deleteWhen", "fileReservedTime"];
+    let sizes = [("mappedFileSizeCommitLog", "65536"), ("cleanResourceInterval", "10")];
+    let broker = TestBroker::start(&[(now[0], ""), (now[1], "0"), sizes[0], sizes[1]]).await;
+    let body = "x".repeat(1000);
+    broker.create_topic("T", 2).await;
+    broker.send(Send { queue_id: 1, ..Send::to("T") }).await;
+    for _ in 0..200 {
+        broker.send(Send { body: body.as_bytes(), ..Send::to("T") }).await;
+    }
+    let earliest = || async {
+        let queue = ExtFields::from_iter([("topic", "T"), ("queueId", "0")]);
+        let answer = broker.call(request::GET_MIN_OFFSET, queue, "").await;
+        answer.ext.get("offset").unwrap().parse::<i64>().unwrap()
+    };
+    assert_eq!(earliest().await, 0, "nobody asked, and it is nobody's hour");
+    assert_eq!(broker.call(request::DELETE_EXPIRED_COMMITLOG, ExtFields::empty(), "").await.code, 0);
+    let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(70);
+    while earliest().await == 0 {
+        assert!(tokio::time::Instant::now() < deadline, "old messages go");
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    }
+    // Queue 1 has only expired messages, and is kept while the topic has it.
+    for queues in [2, 1] {
+        assert_eq!(broker.max_offset("T", 1).await, 1, "offsets are kept");
+        broker.create_topic("T", queues).await;
+        assert_eq!(broker.call(request::CLEAN_EXPIRED_CONSUMEQUEUE, ExtFields::empty(), "").await.code, 0);
+    }
+    assert_eq!(broker.max_offset("T", 1).await, 0, "the queue is gone");
+    assert_eq!(broker.call(request::CLEAN_UNUSED_TOPIC, ExtFields::empty(), "").await.code, 0);
+    assert!(broker.max_offset("T", 0).await == 200, "a topic in use stays");
+    broker.stop().await;
+}

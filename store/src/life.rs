@@ -236,8 +236,12 @@ impl RetentionTarget for Target {
         }
     }
 
+    fn set_full_dirs(&self, dirs: Vec<PathBuf>) {
+        self.0.log.paths.set_full(dirs);
+    }
+
     fn log_dirs(&self) -> Vec<PathBuf> {
-        vec![self.0.options.commit_log_dir()]
+        self.0.log.paths.writable().to_vec()
     }
 
     fn queue_dir(&self) -> PathBuf {
@@ -286,6 +290,11 @@ impl Life {
                 tracing::error!("a thread of the store panicked");
             }
         }
+    }
+
+    /// Asks for a clean-up of expired segments at once; false when nothing is ever cleaned.
+    pub fn clean_now(&self) -> bool {
+        self.retention.lock().as_ref().map(RetentionService::clean_now).is_some()
     }
 
     /// A clean stop, once.

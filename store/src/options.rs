@@ -73,8 +73,10 @@ impl Default for ReadLimits {
 pub struct StoreOptions {
     /// The data directory (`storePathRootDir`); created when missing.
     pub root: PathBuf,
-    /// Directory of the log's segments (`storePathCommitLog`); None: `commitlog` under the root.
-    pub commit_log: Option<PathBuf>,
+    /// Directories of the log's segments (`storePathCommitLog`); empty: `commitlog` under the root. New segments go round.
+    pub commit_log: Vec<PathBuf>,
+    /// Directories whose segments are read, but that get no new ones (`readOnlyCommitLogStorePaths`).
+    pub commit_log_read_only: Vec<PathBuf>,
     /// Bytes of a log segment (`mappedFileSizeCommitLog`). Existing segments must have this size.
     pub segment_size: u64,
     /// Units in a consume queue file (`mappedFileSizeConsumeQueue` / 20). Existing files must have this size.
@@ -112,7 +114,8 @@ impl StoreOptions {
     pub fn new(root: impl Into<PathBuf>) -> Self {
         Self {
             root: root.into(),
-            commit_log: None,
+            commit_log: Vec::new(),
+            commit_log_read_only: Vec::new(),
             segment_size: 1 << 30,
             consume_queue_file_units: 300_000,
             max_message_size: 4 * 1024 * 1024,
@@ -141,9 +144,17 @@ impl StoreOptions {
         options
     }
 
-    /// Directory of the log's segments.
+    /// Directory of the log's segments; the first of several.
     pub fn commit_log_dir(&self) -> PathBuf {
-        self.commit_log.clone().unwrap_or_else(|| self.root.join("commitlog"))
+        self.commit_log.first().cloned().unwrap_or_else(|| self.root.join("commitlog"))
+    }
+
+    /// Directories of the log's segments, without those that are read-only.
+    pub fn commit_log_dirs(&self) -> Vec<PathBuf> {
+        match self.commit_log.as_slice() {
+            [] => vec![self.commit_log_dir()],
+            several => several.to_vec(),
+        }
     }
 
     /// Directory of the consume queues.

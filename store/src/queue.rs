@@ -24,7 +24,8 @@ use std::sync::Arc;
 
 pub(crate) use table::{folders, QueueTable};
 
-/// Bytes reserved ahead of the units: 3,276 units. Reserving costs a system call.
+/// Most bytes reserved ahead of the units: 3,276 units. Reserving costs a system call. A queue with few units has a page, so
+/// that many small queues cost what they contain.
 const RESERVE_BYTES: usize = 64 * 1024;
 /// Units whose residency is asked for at once, and remembered for a moment: a reader that goes on asks the system once for
 /// dozens of reads.
@@ -235,7 +236,7 @@ impl Queue {
             }
         };
         if at + UNIT_BYTES > file.reserved {
-            let end = (at + RESERVE_BYTES).min(self.file_bytes);
+            let end = (at + at.clamp(PAGE, RESERVE_BYTES)).min(self.file_bytes);
             files::reserve_range(&file.path, at, end)?;
             file.reserved = end;
         }

@@ -12,6 +12,7 @@ use crate::checkpoint::Checkpoint;
 use crate::error::OpenError;
 use crate::index::{entries_of, IndexEntry, IndexService, IndexedRecord, KnownProperties};
 use crate::known::{Known, Listed};
+use crate::log::paths::LogPaths;
 use crate::log::recover::{self, Owner, Pass, RecoverOptions, Visitor};
 use crate::log::Log;
 use crate::options::StoreOptions;
@@ -117,8 +118,9 @@ pub(crate) fn recover_all(
     known: &Known,
     abnormal: bool,
 ) -> Result<Log, OpenError> {
-    let dir = options.commit_log_dir();
-    let found = recover::load(&dir, options.segment_size as usize)?;
+    let segment_size = options.segment_size as usize;
+    let paths = LogPaths::new(options.commit_log_dirs(), options.commit_log_read_only.clone(), segment_size)?;
+    let found = recover::load(&paths, segment_size)?;
     let whole_queues = queues.load()?;
     if found.is_empty() {
         // Without a log the queues point to nothing.
@@ -126,7 +128,7 @@ pub(crate) fn recover_all(
     }
     let listed = known.listed()?;
     let how = RecoverOptions {
-        segment_size: options.segment_size as usize,
+        segment_size,
         check_crc: options.check_crc_on_recover,
         abnormal,
         checkpoint_ms: checkpoint.min_timestamp(),
@@ -137,7 +139,7 @@ pub(crate) fn recover_all(
     let topics = queues.topics().into_iter().collect();
     let (queues_end, keys) = (0, Vec::new());
     let mut rebuild = Rebuild { options, queues, index, known, listed, abnormal, queues_end, topics, keys };
-    let recovered = recover::recover(&dir, found, how, &mut rebuild)?;
+    let recovered = recover::recover(&paths, found, how, &mut rebuild)?;
     let queues_end = rebuild.queues_end;
     let (segment, _, position) = &recovered.tail;
     let end = segment.base + *position as i64;
@@ -151,7 +153,7 @@ pub(crate) fn recover_all(
     let min = recovered.segments.front().map_or(0, |segment| segment.base);
     queues.all().iter().for_each(|queue| queue.correct_min(min));
     let last = (recovered.last_timestamp, recovered.last_record);
-    Ok(Log::new(dir, recovered.segments, recovered.tail, last, options.segment_timeout))
+    Ok(Log::new(paths, recovered.segments, recovered.tail, last, options.segment_timeout))
 }
 
 /// Topics whose deletion was cut short lose the files that are left.

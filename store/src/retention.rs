@@ -2,12 +2,13 @@
 //!
 //! Two parts: decisions as plain functions over numbers, and a small thread that looks at the clock and the disk, asks the
 //! decisions and tells the store ([`RetentionTarget`]). What it is not: it deletes no file itself and knows no log. Consume queues and the
-//! index follow the smallest log offset. Manual clean-up requests and the forced destruction of files in use come later.
+//! index follow the smallest log offset. A deleted file whose bytes somebody still holds loses its name only, so nothing has
+//! to be destroyed by force later.
 //!
 //! Threads: one, woken by its period or the stop; no lock is held while the target works.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -16,10 +17,8 @@ use parking_lot::{Condvar, Mutex};
 
 use crate::index::{now_ms, platform};
 
-/// Above this used percentage writes are refused and segments are deleted before their time.
-pub const WARNING_PERCENT: u8 = 90;
-/// Above this used percentage segments are deleted before their time.
-pub const CLEAN_FORCIBLY_PERCENT: u8 = 85;
+/// Passes in which expired segments go at any hour after a request, as many as the reference makes.
+const PASSES_ON_REQUEST: u32 = 20;
 /// Milliseconds of an hour.
 const HOUR_MS: i64 = 3_600_000;
 
@@ -53,6 +52,11 @@ pub struct RetentionOptions {
     pub delete_when: DeleteHours,
     /// Above this used percentage expired segments are deleted at any hour (`diskMaxUsedSpaceRatio`), 10..=95.
     pub disk_max_used_percent: u8,
+    /// Above this used percentage writes are refused and segments are deleted before their time
+    /// (`diskSpaceWarningLevelRatio`), 35..=90.
+    pub warning_percent: u8,
+    /// Above this used percentage segments are deleted before their time (`diskSpaceCleanForciblyRatio`), 30..=85.
+    pub clean_forcibly_percent: u8,
     /// Segments may be deleted before they expire when the disk is nearly full (`cleanFileForciblyEnable`).
     pub clean_forcibly: bool,
     /// Segments deleted in one pass at most (`deleteFileBatchMax`); the rest waits for the next pass.
@@ -69,6 +73,8 @@ impl Default for RetentionOptions {
             reserved_hours: 72,
             delete_when: DeleteHours(1 << 4),
             disk_max_used_percent: 75,
+            warning_percent: 90,
+            clean_forcibly_percent: 85,
             clean_forcibly: true,
             batch_max: 10,
             interval: Duration::from_secs(10),
@@ -101,21 +107,23 @@ pub struct DiskState {
 pub fn disk_state(used_percent: Option<u8>, options: &RetentionOptions) -> DiskState {
     let used = used_percent.unwrap_or(0);
     DiskState {
-        full: used > WARNING_PERCENT,
-        clean_immediately: used > CLEAN_FORCIBLY_PERCENT,
+        full: used > options.warning_percent.clamp(35, 90),
+        clean_immediately: used > options.clean_forcibly_percent.clamp(30, 85),
         over_max: used > options.disk_max_used_percent.clamp(10, 95),
     }
 }
 
 /// How many segments at the front (oldest first) are to be deleted now. Never the last; stops at the first that stays.
+/// `requested`: somebody asked for the expired ones.
 pub fn segments_to_delete(
     segments: &[SegmentAge],
     now_ms: i64,
     local_hour: u32,
     disk: DiskState,
+    requested: bool,
     options: &RetentionOptions,
 ) -> usize {
-    let due = options.delete_when.contains(local_hour) || disk.clean_immediately || disk.over_max;
+    let due = requested || options.delete_when.contains(local_hour) || disk.clean_immediately || disk.over_max;
     let Some(candidates) = segments.len().checked_sub(1).filter(|_| due) else { return 0 };
     let reserved_ms = i64::from(options.reserved_hours) * HOUR_MS;
     let at_once = disk.clean_immediately && options.clean_forcibly;
@@ -136,74 +144,127 @@ pub trait RetentionTarget: Send + Sync {
     fn follow(&self, min_offset: i64);
     /// Refuses or allows writes. `log`: the disk of the log, otherwise that of the consume queues.
     fn set_disk_full(&self, log: bool, full: bool);
-    /// Directories of the log (several with a multi-path log).
+    /// Directories of the log that take no new segments while others have room.
+    fn set_full_dirs(&self, dirs: Vec<PathBuf>);
+    /// Directories of the log that take new segments (several with a multi-path log).
     fn log_dirs(&self) -> Vec<PathBuf>;
     /// Directory of the consume queues.
     fn queue_dir(&self) -> PathBuf;
 }
 
-/// One pass: disk, decision, deletion. `used_percent` and the clock are passed in.
-pub fn pass(
+/// What the clean-up remembers between passes.
+#[derive(Debug, Default)]
+pub struct Cleaner {
+    /// Passes left of a request.
+    requested: u32,
+    /// Smallest log offset that queues and index followed to.
+    followed: i64,
+}
+
+impl Cleaner {
+    /// Expired segments go in the next passes, whatever the hour.
+    pub fn request(&mut self) {
+        self.requested = PASSES_ON_REQUEST;
+    }
+
+    /// One pass: disk, decision, deletion; returns how many segments went. The clock and the disk are passed in.
+    pub fn pass(
+        &mut self,
+        target: &dyn RetentionTarget,
+        options: &RetentionOptions,
+        now_ms: i64,
+        local_hour: u32,
+        used_percent: &dyn Fn(&Path) -> Option<u8>,
+    ) -> usize {
+        let disk = look_at_disks(target, options, used_percent);
+        let requested = self.requested > 0;
+        self.requested = self.requested.saturating_sub(1);
+        let segments = target.segments();
+        let mut deleted = 0;
+        for segment in &segments[..segments_to_delete(&segments, now_ms, local_hour, disk, requested, options)] {
+            match target.delete_oldest(segment.start) {
+                Ok(()) => deleted += 1,
+                Err(error) => {
+                    tracing::error!(segment = segment.start, %error, "expired segment was not deleted, trying again later");
+                    break;
+                }
+            }
+        }
+        if let Some(oldest) = segments.get(deleted).filter(|oldest| oldest.start > self.followed) {
+            tracing::info!(deleted, min_offset = oldest.start, "consume queues and index follow the log");
+            target.follow(oldest.start);
+            self.followed = oldest.start;
+        }
+        deleted
+    }
+}
+
+fn look_at_disks(
     target: &dyn RetentionTarget,
     options: &RetentionOptions,
-    now_ms: i64,
-    local_hour: u32,
-    used_percent: &dyn Fn(&std::path::Path) -> Option<u8>,
-) -> usize {
-    // A new segment goes to the emptiest path there is room on, so the log is full when the best of its paths is.
-    let log = disk_state(target.log_dirs().iter().filter_map(|dir| used_percent(dir)).min(), options);
+    used_percent: &dyn Fn(&Path) -> Option<u8>,
+) -> DiskState {
+    let dirs: Vec<_> = target.log_dirs().into_iter().map(|dir| (used_percent(&dir), dir)).collect();
+    // A new segment goes to a path there is room on, so the log is full when the best of its paths is.
+    let log = disk_state(dirs.iter().filter_map(|(used, _)| *used).min(), options);
     let queues = disk_state(used_percent(&target.queue_dir()), options);
+    let full = dirs.into_iter().filter(|(used, _)| disk_state(*used, options).clean_immediately);
+    target.set_full_dirs(full.map(|(_, dir)| dir).collect());
     target.set_disk_full(true, log.full);
     target.set_disk_full(false, queues.full);
-    let disk = DiskState {
+    DiskState {
         full: log.full || queues.full,
         clean_immediately: log.clean_immediately || queues.clean_immediately,
         over_max: log.over_max || queues.over_max,
-    };
-    let segments = target.segments();
-    let mut deleted = 0;
-    for segment in &segments[..segments_to_delete(&segments, now_ms, local_hour, disk, options)] {
-        match target.delete_oldest(segment.start) {
-            Ok(()) => deleted += 1,
-            Err(error) => {
-                tracing::error!(segment = segment.start, %error, "expired segment was not deleted, trying again later");
-                break;
-            }
-        }
     }
-    if let (true, Some(oldest)) = (deleted > 0, segments.get(deleted)) {
-        tracing::info!(deleted, min_offset = oldest.start, "expired segments deleted");
-        target.follow(oldest.start);
-    }
-    deleted
+}
+
+/// What the thread is told.
+#[derive(Debug, Default)]
+struct Orders {
+    stop: bool,
+    clean: bool,
 }
 
 /// The clean-up thread. Ends at [`stop`](Self::stop) or when dropped.
 pub struct RetentionService {
-    shared: Arc<(Mutex<bool>, Condvar)>,
+    shared: Arc<(Mutex<Orders>, Condvar)>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl RetentionService {
     /// Starts the thread; not to be called with `cleaning: false`.
     pub fn start(options: RetentionOptions, target: Arc<dyn RetentionTarget>) -> io::Result<RetentionService> {
-        let shared = Arc::new((Mutex::new(false), Condvar::new()));
+        let shared = Arc::new((Mutex::default(), Condvar::new()));
         let mine = shared.clone();
         let run = move || {
+            let mut cleaner = Cleaner::default();
             let mut pause = options.first_after;
-            while !stopped_within(&mine, pause) {
+            loop {
+                let orders = wait(&mine, pause);
+                if orders.stop {
+                    return;
+                } else if orders.clean {
+                    cleaner.request();
+                }
                 pause = options.interval;
-                let now = now_ms();
-                pass(target.as_ref(), &options, now, platform::local_time(now).hour, &platform::disk_used_percent);
+                let (now, used) = (now_ms(), platform::disk_used_percent);
+                cleaner.pass(target.as_ref(), &options, now, platform::local_time(now).hour, &used);
             }
         };
         let thread = thread::Builder::new().name("retention".into()).spawn(run)?;
         Ok(RetentionService { shared, thread: Some(thread) })
     }
 
+    /// Asks for a pass now, in which expired segments go whatever the hour; the passes after it go on with the rest.
+    pub fn clean_now(&self) {
+        self.shared.0.lock().clean = true;
+        self.shared.1.notify_all();
+    }
+
     /// Ends the thread, after the pass it is in. Idempotent.
     pub fn stop(&mut self) {
-        *self.shared.0.lock() = true;
+        self.shared.0.lock().stop = true;
         self.shared.1.notify_all();
         // The last owner of the target may be this very thread.
         let thread = self.thread.take().filter(|thread| thread.thread().id() != thread::current().id());
@@ -219,21 +280,21 @@ impl Drop for RetentionService {
     }
 }
 
-fn stopped_within(shared: &(Mutex<bool>, Condvar), pause: Duration) -> bool {
+/// Waits until there are orders or the pause is over; takes the order to clean.
+fn wait(shared: &(Mutex<Orders>, Condvar), pause: Duration) -> Orders {
     let until = Instant::now() + pause;
-    let mut stopped = shared.0.lock();
-    while !*stopped {
-        if shared.1.wait_until(&mut stopped, until).timed_out() {
+    let mut orders = shared.0.lock();
+    while !orders.stop && !orders.clean {
+        if shared.1.wait_until(&mut orders, until).timed_out() {
             break;
         }
     }
-    *stopped
+    Orders { stop: orders.stop, clean: std::mem::take(&mut orders.clean) }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::path::Path;
 
     const HOUR: i64 = HOUR_MS;
 
@@ -246,7 +307,7 @@ mod tests {
     }
 
     fn count(hours: &[i64], hour: u32, used: Option<u8>, options: &RetentionOptions) -> usize {
-        segments_to_delete(&aged(hours), 1000 * HOUR, hour, disk_state(used, options), options)
+        segments_to_delete(&aged(hours), 1000 * HOUR, hour, disk_state(used, options), false, options)
     }
 
     /// `deleteWhen` is a list of hours; anything else is refused.
@@ -289,6 +350,7 @@ mod tests {
         segments: Mutex<Vec<SegmentAge>>,
         followed: Mutex<Vec<i64>>,
         full: Mutex<Vec<(bool, bool)>>,
+        full_dirs: Mutex<Vec<PathBuf>>,
     }
 
     impl RetentionTarget for Target {
@@ -306,6 +368,9 @@ mod tests {
         fn set_disk_full(&self, log: bool, full: bool) {
             self.full.lock().push((log, full));
         }
+        fn set_full_dirs(&self, dirs: Vec<PathBuf>) {
+            *self.full_dirs.lock() = dirs;
+        }
         fn log_dirs(&self) -> Vec<PathBuf> {
             vec!["log-a".into(), "log-b".into()]
         }
@@ -318,14 +383,35 @@ mod tests {
     #[test]
     fn a_pass_tells_the_store() {
         let target = Target { segments: Mutex::new(aged(&[100, 90, 1])), ..Target::default() };
+        let mut cleaner = Cleaner::default();
+        let mut pass = |hour, used: &dyn Fn(&Path) -> Option<u8>| {
+            cleaner.pass(&target, &RetentionOptions::default(), 1000 * HOUR, hour, used)
+        };
         let used = |dir: &Path| Some(if dir == Path::new("log-a") { 99 } else { 91 });
-        assert_eq!(pass(&target, &RetentionOptions::default(), 1000 * HOUR, 12, &used), 2);
+        assert_eq!(pass(12, &used), 2);
         assert_eq!(*target.followed.lock(), [200]);
         assert_eq!(*target.full.lock(), [(true, true), (false, true)]);
+        assert_eq!(*target.full_dirs.lock(), [PathBuf::from("log-a"), PathBuf::from("log-b")]);
         let one_path_left = |dir: &Path| Some(if dir == Path::new("log-a") { 99 } else { 10 });
-        assert_eq!(pass(&target, &RetentionOptions::default(), 1000 * HOUR, 12, &one_path_left), 0);
+        assert_eq!(pass(12, &one_path_left), 0);
         assert_eq!(target.full.lock()[2..], [(true, false), (false, false)]);
+        assert_eq!(*target.full_dirs.lock(), [PathBuf::from("log-a")]);
         assert_eq!(target.followed.lock().len(), 1);
+    }
+
+    /// On request expired segments go at any hour, in this pass and the next nineteen; others stay.
+    #[test]
+    fn a_request_ignores_the_hour() {
+        let target = Target { segments: Mutex::new(aged(&[100, 90, 1, 1])), ..Target::default() };
+        let options = RetentionOptions { batch_max: 1, ..RetentionOptions::default() };
+        let mut cleaner = Cleaner::default();
+        let pass = |cleaner: &mut Cleaner| cleaner.pass(&target, &options, 1000 * HOUR, 12, &|_| Some(10));
+        assert_eq!(pass(&mut cleaner), 0);
+        cleaner.request();
+        let deleted: Vec<usize> = (0..20).map(|_| pass(&mut cleaner)).collect();
+        assert_eq!((deleted[0], deleted[1], deleted.iter().sum::<usize>()), (1, 1, 2));
+        *target.segments.lock() = aged(&[100, 100]);
+        assert_eq!(pass(&mut cleaner), 0, "the request is over");
     }
 
     /// The thread makes its first pass in time and ends at once when stopped.
@@ -340,8 +426,13 @@ mod tests {
             assert!(Instant::now() < deadline);
             thread::yield_now();
         }
+        service.clean_now();
+        while target.full.lock().len() < 4 {
+            assert!(Instant::now() < deadline);
+            thread::yield_now();
+        }
         service.stop();
         service.stop();
-        assert_eq!(target.full.lock().len(), 2);
+        assert_eq!(target.full.lock().len(), 4);
     }
 }

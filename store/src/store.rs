@@ -222,6 +222,28 @@ impl Store {
         inner.queues.remove_topic(topic)
     }
 
+    /// Asks for the deletion of expired segments now instead of in the hours of `deleteWhen`; it is done in the background. False
+    /// when the store cleans nothing.
+    pub fn clean_log(&self) -> bool {
+        self.life.clean_now()
+    }
+
+    /// Removes the consume queues of topics that `in_use` does not want; returns their names.
+    pub fn clean_unused_topics(&self, in_use: &dyn Fn(&str) -> bool) -> std::io::Result<Vec<Arc<str>>> {
+        let unused: Vec<_> = self.topics().into_iter().filter(|topic| !in_use(topic)).collect();
+        unused.iter().try_for_each(|topic| self.remove_topic(topic))?;
+        Ok(unused)
+    }
+
+    /// Removes consume queues whose records have all expired and that `in_use` does not want; returns how many. Better than Apache, which
+    /// removes those in use too and so begins their offsets at 0 again, below what consumers have committed.
+    pub fn clean_expired_queues(&self, in_use: &dyn Fn(&str, i32) -> bool) -> std::io::Result<usize> {
+        let min = self.min_log_offset();
+        self.inner
+            .queues
+            .remove_where(|queue| queue.max() > 0 && queue.physical_end() <= min && !in_use(&queue.topic, queue.id))
+    }
+
     /// Counters.
     pub fn stats(&self) -> StoreStats {
         let inner = &self.inner;

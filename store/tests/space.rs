@@ -84,6 +84,200 @@ fn has_next(store: &Store, options: &StoreOptions) -> bool {
     options.commit_log_dir().join(format!("{next:020}")).exists()
 }
 
+/// A store under `root` whose segments of any age go when somebody asks for it, and that looks at the disk all the time.
+fn on_request(root: &Path) -> StoreOptions {
+    StoreOptions {
+        cleaning: true,
+        retention: RetentionOptions {
+            reserved_hours: 0,
+            delete_when: DeleteHours::parse("").unwrap(),
+            disk_max_used_percent: 95,
+            clean_forcibly: false,
+            interval: Duration::from_millis(5),
+            first_after: Duration::from_millis(5),
+            ..RetentionOptions::default()
+        },
+        ..tiny(root)
+    }
+}
+
+/// Expired segments go at once when somebody asks for it; queues whose records have all expired lose their files unless they are in
+/// use, and then their offsets go on; topics that are not in use lose their queues, whatever is in them.
+#[test]
+fn cleaning_on_request() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(&on_request(dir.path()));
+    append(&store, "OLD", 0, b"x");
+    append(&store, "OLD", 1, b"x");
+    append(&store, "KEPT", 0, b"x");
+    let mut model = Model::default();
+    model.fill(&store, 2000);
+    assert_eq!(store.min_log_offset(), 0, "nobody asked");
+    assert!(store.clean_log());
+    let last = store.max_log_offset() / SEGMENT as i64 * SEGMENT as i64;
+    until("all segments but the last go", || store.min_log_offset() == last);
+    until("queues follow", || store.min_offset("A", 0) > 0 && store.min_offset("KEPT", 0) == 1);
+    let in_use = |topic: &str, queue: i32| topic != "OLD" || queue == 1;
+    until("the expired queue goes", || store.clean_expired_queues(&in_use).unwrap() == 1);
+    assert_eq!((store.queue_offsets("OLD", 0), store.queue_offsets("OLD", 1)), (None, Some((1, 1))));
+    assert!(!dir.path().join("consumequeue/OLD/0").exists());
+    assert_eq!(append(&store, "KEPT", 0, b"y").queue_offset, 1, "offsets go on");
+    assert_eq!(append(&store, "OLD", 0, b"y").queue_offset, 0, "a queue that is gone begins anew");
+    let gone = store.clean_unused_topics(&|topic| topic != "B").unwrap();
+    assert_eq!(gone.iter().map(|topic| topic.to_string()).collect::<Vec<_>>(), ["B"]);
+    assert!(store.queue_offsets("B", 0).is_none() && store.max_offset("A", 0) > 0);
+    store.shutdown().unwrap();
+    let store = open(&tiny(dir.path()));
+    assert!(store.queue_offsets("B", 0).is_none(), "what was removed stays away");
+    assert_eq!(bodies(&store, "OLD", 0), [(0, b"y".to_vec())]);
+    assert!(!store.clean_log(), "a store that cleans nothing says so");
+    store.shutdown().unwrap();
+}
+
+/// Above the warning level writes are refused with the disk named and reads go on; below it writes go on.
+#[test]
+fn watermarks_refuse_and_allow() {
+    let small = match Small::mount(16 << 20) {
+        Ok(small) => small,
+        Err(reason) => return println!("SKIPPED watermarks_refuse_and_allow: no tmpfs can be mounted: {reason}"),
+    };
+    let mut options = on_request(&small.path().join("store"));
+    options.retention.reserved_hours = 72;
+    let store = open(&options);
+    append(&store, "A", 0, b"before");
+    std::fs::write(small.path().join("ballast"), vec![1; 14 << 20]).unwrap();
+    let mut batch = store.new_batch();
+    let mut refused = String::new();
+    until("writes are refused", || match try_append(&store, &mut batch, "A", b"between") {
+        Ok(_) => false,
+        Err(error) => {
+            refused = error;
+            true
+        }
+    });
+    assert!(refused.contains("disk") && store.is_writable().is_err(), "{refused}");
+    assert_eq!(bodies(&store, "A", 0)[0], (0, b"before".to_vec()));
+    std::fs::remove_file(small.path().join("ballast")).unwrap();
+    until("writes go on", || store.is_writable().is_ok());
+    let next = append(&store, "A", 0, b"after");
+    assert_eq!(bodies(&store, "A", 0).last().unwrap(), &(next.queue_offset, b"after".to_vec()));
+    store.shutdown().unwrap();
+}
+
+/// Above the level of forced cleaning segments go before their time, with the queues behind them.
+#[test]
+fn a_filling_disk_makes_room() {
+    let small = match Small::mount(16 << 20) {
+        Ok(small) => small,
+        Err(reason) => return println!("SKIPPED a_filling_disk_makes_room: no tmpfs can be mounted: {reason}"),
+    };
+    let mut options = on_request(&small.path().join("store"));
+    (options.retention.reserved_hours, options.retention.clean_forcibly) = (72, true);
+    let store = open(&options);
+    Model::default().fill(&store, 2000);
+    assert_eq!(store.min_log_offset(), 0);
+    // 86 to 90 percent: segments go, writes are still taken.
+    let used = 14 << 20;
+    std::fs::write(small.path().join("ballast"), vec![1; used - disk_bytes(&options.root) as usize]).unwrap();
+    let last = store.max_log_offset() / SEGMENT as i64 * SEGMENT as i64;
+    until("segments go", || store.min_log_offset() == last);
+    until("queues follow", || store.min_offset("A", 0) > 0);
+    append(&store, "A", 0, b"on");
+    store.shutdown().unwrap();
+}
+
+/// What the files below a folder take on the disk.
+fn disk_bytes(dir: &Path) -> u64 {
+    let mut bytes = 0;
+    for path in common::files(dir) {
+        let meta = std::fs::metadata(&path).unwrap();
+        bytes += if meta.is_dir() { disk_bytes(&path) } else { std::os::unix::fs::MetadataExt::blocks(&meta) * 512 };
+    }
+    bytes
+}
+
+/// Topics with one message cost a page each, not a whole consume queue file of 6 MB.
+#[test]
+fn small_topics_cost_what_they_contain() {
+    const TOPICS: usize = 1000;
+    let dir = tempfile::tempdir().unwrap();
+    // What is flushed, and when, is no matter here.
+    let queue_flush_interval = Duration::from_secs(3600);
+    let options = StoreOptions { consume_queue_file_units: 300_000, queue_flush_interval, ..tiny(dir.path()) };
+    let store = open(&options);
+    let mut batch = store.new_batch();
+    for chunk in (0..TOPICS).collect::<Vec<_>>().chunks(100) {
+        batch.clear();
+        chunk.iter().for_each(|topic| batch.push(&common::message(&format!("T{topic}"), 0, b"one")).unwrap());
+        store.append(&mut batch).unwrap();
+    }
+    assert_eq!(store.topics().len(), TOPICS);
+    let bytes = disk_bytes(&options.consume_queue_dir());
+    println!("{TOPICS} consume queues take {bytes} bytes");
+    assert!(bytes <= TOPICS as u64 * 8192, "{bytes}");
+    store.abandon();
+}
+
+/// A log over several directories: segments go round those that may be written, are read from all, and expire in all; Apache's
+/// order of directories is kept.
+#[test]
+fn a_log_over_several_directories() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path().join("store");
+    let disk = |name: &str| dir.path().join(name);
+    let several = |writable: &[&str], read_only: &[&str]| StoreOptions {
+        commit_log: writable.iter().map(|name| disk(name)).collect(),
+        commit_log_read_only: read_only.iter().map(|name| disk(name)).collect(),
+        ..tiny(&root)
+    };
+    let mut model = Model::default();
+    let store = open(&several(&["b", "a"], &[]));
+    model.fill(&store, 1000);
+    store.shutdown().unwrap();
+    for (number, name) in ["a", "b", "a"].iter().enumerate() {
+        assert!(
+            disk(name).join(format!("{:020}", number as u64 * SEGMENT)).exists(),
+            "segment {number} lies in {name}"
+        );
+    }
+    // One directory is full for good, another takes its turn.
+    let options = several(&["b", "c"], &["a"]);
+    let store = open(&options);
+    model.check(&store);
+    model.fill(&store, 1000);
+    store.abandon();
+    let store = open(&options);
+    model.check(&store);
+    let from = store.max_log_offset() as u64 / SEGMENT;
+    let segments = |name: &str| common::files(&disk(name)).len();
+    assert!(segments("a") <= 3 && segments("b") > 1 && segments("c") >= 1, "{from}");
+    store.shutdown().unwrap();
+    let both = on_request(&root);
+    let store = open(&StoreOptions {
+        commit_log: options.commit_log.clone(),
+        commit_log_read_only: options.commit_log_read_only.clone(),
+        ..both
+    });
+    store.clean_log();
+    until("segments of all directories go", || segments("a") == 0);
+    assert!(matches!(
+        store
+            .get(&GetRequest {
+                topic: "A",
+                queue_id: 0,
+                offset: 0,
+                max_count: 1,
+                max_bytes: 1,
+                filter: &MatchAll,
+                blocking: true
+            })
+            .unwrap()
+            .status,
+        GetStatus::OffsetTooSmall | GetStatus::MessageWasRemoving
+    ));
+    store.shutdown().unwrap();
+}
+
 /// A small file system of its own; unmounted when dropped.
 struct Small(tempfile::TempDir);
 

@@ -139,8 +139,10 @@ properties! {
 
     /// Data directory. Default: `store` in the home directory.
     store_path_root_dir: String = "storePathRootDir", default_store(), [computed];
-    /// Commit log directory. Default: `commitlog` in the data directory.
+    /// Commit log directories, separated by commas; new files go round them. Default: `commitlog` in the data directory.
     store_path_commit_log: String = "storePathCommitLog", String::new(), [computed];
+    /// Commit log directories whose files are kept and read, but that get no new ones, separated by commas.
+    read_only_commit_log_store_paths: String = "readOnlyCommitLogStorePaths", String::new();
     /// Bytes of one commit log file.
     mapped_file_size_commit_log: i32 = "mappedFileSizeCommitLog", 1024 * 1024 * 1024, in 4096..=INT_MAX;
     /// Bytes of one consume queue file, 20 per message; rounded up to whole units.
@@ -161,8 +163,18 @@ properties! {
     delete_when: String = "deleteWhen", "04".to_owned();
     /// Hours a log file is kept after its last message.
     file_reserved_time: i32 = "fileReservedTime", 72, in 0..=INT_MAX;
-    /// Percent of the disk from which log files are deleted before their time.
+    /// Percent of the disk above which expired log files are deleted at any hour.
     disk_max_used_space_ratio: i32 = "diskMaxUsedSpaceRatio", 75, in 10..=95;
+    /// Percent of the disk above which messages are refused, and log files deleted before their time.
+    disk_space_warning_level_ratio: i32 = "diskSpaceWarningLevelRatio", 90, in 35..=90;
+    /// Percent of the disk above which log files are deleted before their time, if cleanFileForciblyEnable allows it.
+    disk_space_clean_forcibly_ratio: i32 = "diskSpaceCleanForciblyRatio", 85, in 30..=85;
+    /// Delete log files before their time when the disk is nearly full.
+    clean_file_forcibly_enable: bool = "cleanFileForciblyEnable", true;
+    /// Log files deleted at a time at most; the rest waits for the next look.
+    delete_file_batch_max: i32 = "deleteFileBatchMax", 10, in 1..=INT_MAX;
+    /// Milliseconds between two looks at the disk and at expired files.
+    clean_resource_interval: i32 = "cleanResourceInterval", 10_000, in 10..=INT_MAX;
     /// Delay of each level, for messages with the property DELAY.
     message_delay_level: String = "messageDelayLevel", "1s 5s 10s 30s 1m 2m 3m 4m 5m 6m 7m 8m 9m 10m 20m 30m 1h 2h".to_owned();
     /// Milliseconds between two writes of the delay service's progress.

@@ -1,11 +1,11 @@
-//! Administration of topics, groups and configuration: 17, 18, 21, 25, 26, 28, 45, 200, 201, 207, 215, 225, 305, 323, 351,
+//! Administration of topics, groups and configuration: 17, 18, 21, 25, 26, 28, 45, 200, 201, 207, 215, 225, 305, 306, 316, 323, 329, 351,
 //! 352, 353.
 //!
 //! Requests that change something write to disk before they are answered, on a blocking thread. CONSUMER_SEND_MSG_BACK (36)
 //! goes that way too, for it reads a message that may lie anywhere in the log; and the listings, for they may be long.
 use super::reply::{unreadable, Reply};
 use super::{send, Context};
-use crate::service::{admin, runtime_info, Caller, Refusal, Service};
+use crate::service::{admin, cleaning, runtime_info, Caller, Refusal, Service};
 use ferromq_protocol::body::{
     KvTable, SubscriptionGroupConfig, TopicConfig, TopicConfigTable, TopicFilterType, TopicList,
 };
@@ -47,6 +47,9 @@ pub(super) fn handle(context: &Context<'_>, request: &Command) -> Option<Reply> 
         | code::UPDATE_AND_CREATE_SUBSCRIPTIONGROUP_LIST
         | code::DELETE_SUBSCRIPTIONGROUP
         | code::UPDATE_BROKER_CONFIG
+        | code::CLEAN_EXPIRED_CONSUMEQUEUE
+        | code::CLEAN_UNUSED_TOPIC
+        | code::DELETE_EXPIRED_COMMITLOG
         | code::RESUME_CHECK_HALF_MESSAGE => return Some(later(context, request)),
         _ => return None,
     };
@@ -94,6 +97,9 @@ fn blocking(service: &Service, caller: &Caller, request: &Command) -> Result<Rep
             admin::delete_group(service, header.group_name, clean)?;
         }
         code::UPDATE_BROKER_CONFIG => update_config(service, request)?,
+        code::CLEAN_EXPIRED_CONSUMEQUEUE => cleaning::expired_queues(service)?,
+        code::CLEAN_UNUSED_TOPIC => cleaning::unused_topics(service)?,
+        code::DELETE_EXPIRED_COMMITLOG => cleaning::expired_log(service),
         code::RESUME_CHECK_HALF_MESSAGE => {
             let header = header::<ResumeCheckHalfMessage<'_>>(request)?;
             crate::service::transaction::resume(service, header.msg_id.unwrap_or_default())?;

@@ -11,6 +11,7 @@ pub mod arrivals;
 pub mod attributes;
 pub mod back;
 pub mod changes;
+pub mod cleaning;
 pub mod clock;
 pub mod delay;
 pub mod disk;

@@ -85,11 +85,14 @@ fn log(service: &Service, table: &mut BTreeMap<String, String>) {
     let config = service.config();
     let (total, free) = super::disk::space(std::path::Path::new(&config.store_path_root_dir)).unwrap_or((0, 0));
     let used = if total == 0 { -1.0 } else { 1.0 - free as f64 / total as f64 };
-    let directory = store.options().commit_log_dir();
     put(table, "commitLogMinOffset", store.min_log_offset());
     put(table, "commitLogMaxOffset", store.max_log_offset());
     put(table, "commitLogDiskRatio", used);
-    put(table, &format!("commitLogDiskRatio_{}", directory.display()), used);
+    for directory in store.options().commit_log_dirs() {
+        let ratio = super::disk::space(&directory).filter(|(total, _)| *total > 0);
+        let used = ratio.map_or(used, |(total, free)| 1.0 - free as f64 / total as f64);
+        put(table, &format!("commitLogDiskRatio_{}", directory.display()), used);
+    }
     put(table, "consumeQueueDiskRatio", used);
     put(table, "commitLogDirCapacity", format!("Total : {}, Free : {}.", size(total), size(free)));
     put(

@@ -9,6 +9,7 @@
 pub(crate) mod append;
 pub(crate) mod cursor;
 pub(crate) mod flush;
+pub(crate) mod paths;
 pub(crate) mod prepare;
 pub(crate) mod raw;
 pub(crate) mod read;
@@ -23,10 +24,10 @@ use crate::queue::Queue;
 use crate::types::Appended;
 use cursor::Growth;
 use parking_lot::{Mutex, RwLock};
+use paths::LogPaths;
 use prepare::Prepare;
 use segment::Segment;
 use std::collections::VecDeque;
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::Arc;
 use std::time::Duration;
@@ -87,7 +88,7 @@ impl Tail {
 
 /// The commit log.
 pub(crate) struct Log {
-    pub dir: PathBuf,
+    pub paths: LogPaths,
     pub segment_size: usize,
     /// Oldest first, without gaps; the last ones may be prepared and unused.
     segments: RwLock<VecDeque<Arc<Segment>>>,
@@ -121,7 +122,7 @@ impl Log {
     /// The log over recovered segments; `tail` is the segment that is written to and where its records end, `last` the
     /// store time of the last record and where it begins.
     pub fn new(
-        dir: PathBuf,
+        paths: LogPaths,
         segments: VecDeque<Arc<Segment>>,
         tail: (Arc<Segment>, MapWriter, usize),
         last: (i64, Option<i64>),
@@ -134,7 +135,7 @@ impl Log {
         let tail =
             Tail { segment, writer, position, next: None, last_timestamp, pending: Pending::default(), closed: false };
         Log {
-            dir,
+            paths,
             segment_size,
             segments: RwLock::new(segments),
             tail: Mutex::new(tail),

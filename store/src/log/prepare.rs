@@ -164,7 +164,8 @@ impl Log {
 
     /// Creates the segment behind `last` and hands it to the tail.
     fn make_next(&self, last: &Segment) -> Option<Arc<Segment>> {
-        match Segment::create(&self.dir, last.end(), self.segment_size) {
+        let dir = self.paths.for_segment(last.end());
+        match Segment::create(dir, last.end(), self.segment_size) {
             Ok((segment, writer)) => {
                 // The first records should not fault either.
                 segment.mapped().populate(0, AHEAD_MIN.min(self.segment_size));
@@ -174,7 +175,7 @@ impl Log {
             }
             Err(error) => {
                 let name = super::segment::file_name(last.end() as u64);
-                let reason = format!("cannot create segment {} in {}: {error}", name, self.dir.display());
+                let reason = format!("cannot create segment {} in {}: {error}", name, dir.display());
                 tracing::error!("{reason}");
                 self.prepare.segment_failed(reason);
                 None

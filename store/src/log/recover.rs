@@ -6,7 +6,8 @@
 //! Better than Apache's store in two ways. A record whose body does not fit its CRC, but which is known to have been flushed, was
 //! not torn: something changed it later. It is named and kept, instead of costing all records behind it. And what was read
 //! back after a kill is forced to the disk before anything counts as flushed: until then only the page cache has it.
-use super::segment::{list, Found, Segment};
+use super::paths::LogPaths;
+use super::segment::{Found, Segment};
 use crate::disk::{self, File};
 use crate::error::OpenError;
 use crate::platform::MapWriter;
@@ -69,9 +70,8 @@ pub(crate) struct Recovered {
 }
 
 /// Lists the segments of the log and checks sizes and neighbours. An empty last file is removed.
-pub(crate) fn load(dir: &Path, segment_size: usize) -> Result<Vec<Found>, OpenError> {
-    crate::disk::create_dir_all(dir).map_err(OpenError::io("create", dir))?;
-    let mut found = list(dir).map_err(OpenError::io("list", dir))?;
+pub(crate) fn load(paths: &LogPaths, segment_size: usize) -> Result<Vec<Found>, OpenError> {
+    let mut found = paths.list()?;
     if let Some(last) = found.last().filter(|file| file.len == 0) {
         crate::disk::remove_file(&last.path).map_err(OpenError::io("remove", &last.path))?;
         found.pop();
@@ -98,7 +98,7 @@ pub(crate) fn load(dir: &Path, segment_size: usize) -> Result<Vec<Found>, OpenEr
 
 /// Finds the end of the records, gives those that may be missing elsewhere to the visitor, and cuts off the rest.
 pub(crate) fn recover(
-    dir: &Path,
+    paths: &LogPaths,
     found: Vec<Found>,
     options: RecoverOptions,
     visitor: &mut dyn Visitor,
@@ -119,7 +119,7 @@ pub(crate) fn recover(
     let start = walk.start(&opened);
     let first = if walk.pass == Pass::Newest { start } else { 0 };
     if !(walk.run(&opened[first..])? && (walk.pass == Pass::Whole || walk.visitor.end(walk.end))) {
-        tracing::warn!(log = %dir.display(), "a consume queue lacks records; the whole log is read to complete it");
+        tracing::warn!("a consume queue lacks records; the whole log is read to complete it");
         walk.pass = Pass::Whole;
         walk.options.last_record = None;
         walk.run(&opened)?;
@@ -132,8 +132,8 @@ pub(crate) fn recover(
             segment.mapped().sync(0, to).map_err(OpenError::io("force to the disk", &segment.path))?;
         }
     }
-    let (segments, tail) = cut(dir, opened, end, size)?;
-    disk::sync_dir(dir).map_err(OpenError::io("sync", dir))?;
+    let (segments, tail) = cut(paths, opened, end, size)?;
+    paths.sync()?;
     Ok(Recovered { segments, tail, last_timestamp, last_record })
 }
 
@@ -146,7 +146,7 @@ fn owner_at(segments: &[Arc<Segment>], physical: i64) -> Option<Owner> {
 
 /// Segments before the end stay open as they are; the one at the end is cut, those behind it go.
 fn cut(
-    dir: &Path,
+    paths: &LogPaths,
     opened: Vec<Arc<Segment>>,
     end: i64,
     size: usize,
@@ -172,7 +172,7 @@ fn cut(
     }
     let tail = match tail {
         Some(tail) => tail,
-        None => create(dir, end, size)?,
+        None => create(paths.for_segment(end), end, size)?,
     };
     segments.push_back(tail.0.clone());
     Ok((segments, tail))

@@ -133,6 +133,24 @@ impl QueueTable {
         }
     }
 
+    /// Removes the queues that `gone` wants, with their files; returns how many. A topic without queues is left out too.
+    pub fn remove_where(&self, gone: impl Fn(&Queue) -> bool) -> io::Result<usize> {
+        let mut topics = self.topics.write();
+        let mut removed = 0;
+        for entry in topics.values() {
+            let mut queues = entry.queues.write();
+            let expired: Vec<_> = queues.iter().filter(|queue| gone(queue)).cloned().collect();
+            for queue in expired {
+                queue.remove()?;
+                queues.retain(|other| other.id != queue.id);
+                removed += 1;
+                tracing::info!(topic = %queue.topic, queue = queue.id, "expired consume queue removed");
+            }
+        }
+        topics.retain(|_, entry| !entry.queues.read().is_empty());
+        Ok(removed)
+    }
+
     /// Remembers that the queue has units to flush.
     pub fn mark_dirty(&self, queue: &Arc<Queue>) {
         if queue.mark_dirty() {
