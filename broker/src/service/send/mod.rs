@@ -231,9 +231,7 @@ impl<'a> Sending<'a> {
         stored.clear();
         match kind {
             Kind::Delayed(_) if !scan.rebuild => properties::push_text(stored, text),
-            _ => properties::push_without(stored, text, |name| {
-                properties::is_brokers_own(name) || kind.replaces(name)
-            }),
+            _ => properties::push_without(stored, text, |name| properties::is_brokers_own(name) || kind.replaces(name)),
         }
         if kind == Kind::DeadLetter {
             properties::push(stored, names::DELAY, "-1");

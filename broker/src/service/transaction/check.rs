@@ -168,7 +168,7 @@ impl Round<'_> {
         self.service.transactions.state.lock().pending.checked(half.queue_offset());
         if asked == Asked::Sent {
             self.sent += 1;
-            if self.sent % CHECKS_IN_A_ROW == 0 {
+            if self.sent.is_multiple_of(CHECKS_IN_A_ROW) {
                 thread::sleep(PAUSE);
             }
         }

@@ -32,18 +32,32 @@ pub fn may_wait(service: &Service, mut log_offsets: impl Iterator<Item = i64>) -
     log_offsets.any(|offset| offset < recent)
 }
 
+/// Bytes of messages from which an append is not made larger: a thousand small requests may deliver a thousand large ones.
+const APPEND_BYTES: usize = 1024 * 1024;
+
 /// Ends transactions; the outcomes are in the order of the requests.
 pub fn end(service: &Service, requests: &[EndRequest<'_>]) -> Vec<Result<EndOutcome, Refusal>> {
+    let mut outcomes = Vec::with_capacity(requests.len());
+    while outcomes.len() < requests.len() {
+        end_some(service, &requests[outcomes.len()..], &mut outcomes);
+    }
+    outcomes
+}
+
+/// One append; handles the first request at least.
+fn end_some(service: &Service, requests: &[EndRequest<'_>], outcomes: &mut Vec<Result<EndOutcome, Refusal>>) {
     let config = service.config();
     let mut closing = Closing::start(service, &config);
-    let mut outcomes = Vec::with_capacity(requests.len());
-    // The request of each half message that is taken.
+    // The outcome of each half message that is taken.
     let mut taken = Vec::new();
-    for (at, request) in requests.iter().enumerate() {
+    for request in requests {
         let before = closing.len();
         outcomes.push(one(service, &config, &mut closing, request));
         if closing.len() > before {
-            taken.push(at);
+            taken.push(outcomes.len() - 1);
+        }
+        if closing.bytes_len() >= APPEND_BYTES {
+            break;
         }
     }
     for (at, stored) in taken.into_iter().zip(closing.store()) {
@@ -51,7 +65,6 @@ pub fn end(service: &Service, requests: &[EndRequest<'_>]) -> Vec<Result<EndOutc
             outcomes[at] = Err(refusal);
         }
     }
-    outcomes
 }
 
 fn one(
