@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::Handle;
-use tokio::sync::OnceCell;
+use tokio::sync::{watch, OnceCell};
 
 const WHAT: &str = "lite pull consumer";
 
@@ -30,6 +30,9 @@ pub enum LiteCall {
     Poll(Duration),
     /// Commits the positions of all assigned queues. [`Value::Nothing`].
     Commit,
+    /// Commits the positions of all assigned queues, but of those given here the given offsets: what a binding has polled
+    /// and not handed on yet must not count as consumed. [`Value::Nothing`].
+    CommitExcept(Vec<(MessageQueue, i64)>),
     /// Commits these offsets. [`Value::Nothing`].
     CommitOffsets(Vec<(MessageQueue, i64)>),
     /// The committed offset of a queue. [`Value::Offset`].
@@ -69,6 +72,8 @@ struct Inner {
     events: EventQueue<Event>,
     runtime: Handle,
     closing: AtomicBool,
+    /// Ends the polls that wait.
+    interrupt: watch::Sender<()>,
 }
 
 impl LitePullConsumer {
@@ -84,6 +89,7 @@ impl LitePullConsumer {
             events: EventQueue::new(wake_up),
             runtime: runtime::handle()?,
             closing: AtomicBool::new(false),
+            interrupt: watch::channel(()).0,
         };
         Ok(Self { inner: Guarded::new(Arc::new(inner)) })
     }
@@ -106,10 +112,19 @@ impl LitePullConsumer {
         if inner.closing.load(Ordering::Acquire) {
             return Err(Failure::closed(WHAT));
         }
+        // From now on: an interrupt that comes before the poll has begun counts too.
+        let interrupted = inner.interrupt.subscribe();
         inner.runtime.clone().spawn(async move {
-            let result = inner.run(call).await.map_err(Failure::from);
+            let result = inner.run(call, interrupted).await.map_err(Failure::from);
             to.done(&inner.events, result);
         });
+        Ok(())
+    }
+
+    /// Ends the polls that wait now as if their time were over: each answers with the messages it has already got, or with
+    /// none. For callers who give up a poll and must not lose what it takes from the cache.
+    pub fn interrupt(&self) -> Result<(), Failure> {
+        self.inner()?.interrupt.send_replace(());
         Ok(())
     }
 
@@ -153,15 +168,28 @@ impl Inner {
         }
     }
 
-    async fn run(&self, call: LiteCall) -> Result<Value, ferromq::Error> {
+    async fn run(&self, call: LiteCall, mut interrupted: watch::Receiver<()>) -> Result<Value, ferromq::Error> {
         let consumer = self.consumer.get_or_try_init(|| builder(&self.config).start()).await?;
         match call {
             LiteCall::Start => Ok(Value::Nothing),
             LiteCall::Subscribe(topic, expression) => nothing(consumer.subscribe(&topic, &expression).await),
             LiteCall::Unsubscribe(topic) => Ok(Value::Flag(consumer.unsubscribe(&topic).await)),
             LiteCall::Assign(queues, expression) => nothing(consumer.assign_filtered(&queues, &expression).await),
-            LiteCall::Poll(limit) => consumer.poll(limit).await.map(Value::Messages),
+            LiteCall::Poll(limit) => tokio::select! {
+                // A poll that is dropped has handed out nothing.
+                messages = consumer.poll(limit) => messages.map(Value::Messages),
+                _ = interrupted.changed() => Ok(Value::Messages(Vec::new())),
+            },
             LiteCall::Commit => nothing(consumer.commit().await),
+            LiteCall::CommitExcept(held) => {
+                let offset = |queue: &MessageQueue| {
+                    let known = held.iter().find(|(of, _)| of == queue).map(|(_, offset)| *offset);
+                    known.or_else(|| consumer.position(queue))
+                };
+                let queues = consumer.assignment().into_iter();
+                let offsets: Vec<_> = queues.filter_map(|queue| offset(&queue).map(|at| (queue, at))).collect();
+                nothing(consumer.commit_offsets(&offsets).await)
+            }
             LiteCall::CommitOffsets(offsets) => nothing(consumer.commit_offsets(&offsets).await),
             LiteCall::Committed(queue) => consumer.committed(&queue).await.map(Value::Offset),
             LiteCall::Seek(queue, offset) => nothing(consumer.seek(&queue, offset).await),

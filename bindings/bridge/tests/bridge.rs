@@ -174,6 +174,13 @@ fn lite_pull() {
         assert!(committed > 0);
         queues.iter().for_each(|queue| drop(ask(LiteCall::SeekToBegin(queue.clone()))));
     }
+    // A poll that is given up answers at once, and hands nothing out that nobody gets.
+    queues.iter().for_each(|queue| drop(ask(LiteCall::SeekToEnd(queue.clone()))));
+    let slot = Slot::default();
+    consumer.call(LiteCall::Poll(PATIENCE * 100), ReplyTo::Slot(slot.clone())).unwrap();
+    consumer.interrupt().unwrap();
+    let Some(Event::Done { result: Ok(Value::Messages(none)), .. }) = slot.wait(PATIENCE) else { panic!() };
+    assert!(none.is_empty());
     done(|to| consumer.close(to)).unwrap();
     assert_eq!(consumer.call(LiteCall::Assignment, ReplyTo::Nobody).unwrap_err().class, Class::Closed);
 }

@@ -6,11 +6,11 @@ mod nearest;
 mod tables;
 mod value;
 
+pub use nearest::nearest;
 pub use tables::{LiteConfig, ProducerConfig, PushConfig, LITE_OPTIONS, PRODUCER_OPTIONS, PUSH_OPTIONS};
 pub use value::OptionValue;
 
 use crate::failure::{Class, Failure};
-use nearest::nearest;
 use std::time::Duration;
 
 /// What an option accepts and where it goes.

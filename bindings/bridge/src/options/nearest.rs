@@ -1,7 +1,7 @@
 //! The nearest of some names, for typing errors.
 
 /// The name that is fewest edits away, when that are at most a third of its letters.
-pub(super) fn nearest<'a>(wrong: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+pub fn nearest<'a>(wrong: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let wrong = wrong.to_lowercase();
     let measured = names.map(|name| (distance(&wrong, &name.to_lowercase()), name));
     measured
