@@ -1,0 +1,143 @@
+//! Reads at their edges: limits in memory and on disk, offsets by time, queries by key and unique key.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod common;
+
+use common::{message, open, tiny};
+use ferromq_protocol::record::{self, Message};
+use ferromq_store::{Boundary, GetRequest, GetResult, GetStatus, MatchAll, ReadLimits, Store, StoreOptions};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// A store whose data counts as being in memory, or not, with these limits.
+fn limited(root: &Path, in_memory: bool) -> Arc<Store> {
+    let memory_ratio_percent = if in_memory { 100 } else { 0 };
+    let limits = ReadLimits { memory_bytes_max: 4000, memory_count_max: 6, ..ReadLimits::default() };
+    let read = ReadLimits { disk_bytes_max: 2000, disk_count_max: 3, memory_ratio_percent, ..limits };
+    open(&StoreOptions { read, ..tiny(root) })
+}
+
+fn get(store: &Store, offset: i64, max_count: usize, max_bytes: usize) -> GetResult {
+    let (filter, blocking) = (&MatchAll, true);
+    store.get(&GetRequest { topic: "A", queue_id: 0, offset, max_count, max_bytes, filter, blocking }).unwrap()
+}
+
+/// Count and bytes end an answer where the smallest of the limits says; the first record comes whatever its size.
+#[test]
+fn limits_in_memory_and_on_disk() {
+    for (in_memory, count, bytes) in [(true, 6, 4000), (false, 3, 2000)] {
+        let dir = tempfile::tempdir().unwrap();
+        let store = limited(dir.path(), in_memory);
+        let len = |body: usize| record::encoded_len(&message("A", 0, &vec![b'x'; body]));
+        // Small ones, limited by their number; then large ones, limited by their bytes; then one that is larger than all limits.
+        let half = bytes / 2 - len(0);
+        for body in [vec![0; 20], vec![half; 4], vec![half + 1; 2], vec![bytes; 2]].concat() {
+            common::append(&store, "A", 0, &vec![b'x'; body]);
+        }
+        // The first 20 are records without a body.
+        assert_eq!(get(&store, 0, 32, 1 << 20).count, count);
+        assert_eq!(get(&store, 0, count - 1, 1 << 20).count, count - 1, "the request's own number");
+        assert_eq!(get(&store, 0, 32, 2 * len(0)).count, 2, "the request's own bytes");
+        assert_eq!(get(&store, 0, 32, 2 * len(0) - 1).count, 1);
+        let exact = get(&store, 20, 32, 1 << 20);
+        assert_eq!((exact.count, exact.bytes, exact.next_offset), (2, bytes, 22), "exactly the limit");
+        assert_eq!(get(&store, 24, 32, 1 << 20).count, 1, "a byte more is too much");
+        let huge = get(&store, 26, 32, 100);
+        assert_eq!((huge.status, huge.count, huge.next_offset), (GetStatus::Found, 1, 27));
+        assert_eq!(huge.suggest_slave, !in_memory);
+        assert_eq!((store.is_in_memory("A", 0, 0), store.is_in_memory("A", 0, 99)), (in_memory, false));
+        store.abandon();
+    }
+}
+
+/// A store with one record for each time, put in as another log's bytes.
+fn with_times(root: &Path, times: &[i64]) -> Arc<Store> {
+    let store = open(&StoreOptions { consume_queue_file_units: 4, ..tiny(root) });
+    for (queue_offset, store_timestamp) in (0..).zip(times) {
+        let physical_offset = store.max_log_offset();
+        let mut bytes = Vec::new();
+        let record =
+            Message { queue_offset, physical_offset, store_timestamp: *store_timestamp, ..message("A", 0, b"x") };
+        record::encode(&mut bytes, &record).unwrap();
+        store.append_raw(physical_offset, &bytes).unwrap();
+    }
+    store
+}
+
+/// Offsets by time in every case of store.md 3.4, over files of four units.
+#[test]
+fn offsets_by_time() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = with_times(dir.path(), &[100, 100, 200, 200, 200, 200, 400, 400, 400, 900]);
+    let cases = [
+        // time, lower, upper
+        (0, 0, 0),
+        (99, 0, 0),
+        (100, 0, 1),
+        (101, 2, 1),
+        (199, 2, 1),
+        (200, 2, 5),
+        (201, 6, 5),
+        (400, 6, 8),
+        (401, 9, 8),
+        (899, 9, 8),
+        (900, 9, 9),
+        (901, 10, 9),
+        (i64::MAX, 10, 9),
+    ];
+    for (time, lower, upper) in cases {
+        let found = [Boundary::Lower, Boundary::Upper].map(|boundary| store.offset_by_time("A", 0, time, boundary));
+        assert_eq!(found, [lower, upper], "time {time}");
+    }
+    assert_eq!(store.offset_by_time("nothing", 0, 100, Boundary::Lower), 0);
+    assert_eq!((store.earliest_store_time("A", 0), store.earliest_store_time("nothing", 0)), (100, -1));
+    assert_eq!((store.store_time_of("A", 0, 9), store.store_time_of("A", 0, 10)), (Some(900), None));
+    store.abandon();
+    let one = tempfile::tempdir().unwrap();
+    let store = with_times(one.path(), &[500]);
+    for (time, lower, upper) in [(499, 0, 0), (500, 0, 0), (501, 1, 0)] {
+        let found = [Boundary::Lower, Boundary::Upper].map(|boundary| store.offset_by_time("A", 0, time, boundary));
+        assert_eq!(found, [lower, upper], "one record, time {time}");
+    }
+    store.abandon();
+}
+
+/// Keys and unique keys find their records of one topic, newest first, with both ends of the time range, and never more than 64.
+#[test]
+fn queries_by_key_and_unique_key() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(&tiny(dir.path()));
+    let mut batch = store.new_batch();
+    for number in 0..70 {
+        let properties = format!("KEYS\u{1}all n{number}\u{2}UNIQ_KEY\u{1}U{number}\u{2}");
+        batch.push(&Message { properties: &properties, ..message("A", number % 2, b"x") }).unwrap();
+        batch.push(&Message { properties: &properties, ..message("B", 0, b"x") }).unwrap();
+    }
+    store.append(&mut batch).unwrap();
+    let results = batch.results().to_vec();
+    let of_a: Vec<i64> = results.iter().step_by(2).map(|result| result.physical_offset).collect();
+    let time = results[0].store_timestamp;
+    let deadline = Instant::now() + Duration::from_secs(20);
+    let query = |key: &str, max, begin, end| -> Vec<i64> {
+        let found = store.query("A", key, max, begin, end);
+        let places = |slice: &bytes::Bytes| {
+            let view = record::parse(slice, true).unwrap();
+            assert_eq!(view.topic(), "A");
+            view.physical_offset()
+        };
+        found.slices.iter().map(places).collect()
+    };
+    while query("n69", 1, 0, i64::MAX).is_empty() {
+        assert!(Instant::now() < deadline, "the index is there in time");
+    }
+    assert_eq!(query("n7", 10, 0, i64::MAX), [of_a[7]]);
+    assert_eq!(query("U7", 10, 0, i64::MAX), [of_a[7]]);
+    let newest: Vec<i64> = of_a.iter().rev().copied().collect();
+    assert_eq!(query("all", 1000, 0, i64::MAX), newest[..64]);
+    assert_eq!(query("all", 3, 0, i64::MAX), newest[..3]);
+    assert!(query("all", 0, 0, i64::MAX).is_empty() && query("none", 10, 0, i64::MAX).is_empty());
+    // The index knows whole seconds behind the first record of its file; all of these were stored at one time.
+    assert_eq!(query("all", 3, time, time), newest[..3], "both ends belong to the range");
+    assert!(query("all", 3, 0, time - 1).is_empty() && query("all", 3, time + 1000, i64::MAX).is_empty());
+    store.abandon();
+}
