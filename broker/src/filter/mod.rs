@@ -26,7 +26,7 @@ pub const EXPRESSION_BYTES_MAX: usize = 64 * 1024;
 pub const DEPTH_MAX: usize = 128;
 /// Most work of one evaluation, in nodes visited plus bytes of text looked at. Above it the message does not match, as with
 /// any other error of evaluation; without a bound an expression of many searches in a long value would stall its thread.
-pub const WORK_MAX: usize = 1024 * 1024;
+pub const WORK_MAX: usize = 256 * 1024;
 
 /// Properties that are looked up without an allocation.
 const NAMES_INLINE: usize = 8;

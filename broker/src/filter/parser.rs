@@ -61,7 +61,7 @@ impl<'a> Parser<'a> {
         Ok(is_it)
     }
 
-    fn expect(&mut self, wanted: Token<'_>, expected: &'static str) -> Result<(), SqlError> {
+    fn need(&mut self, wanted: Token<'_>, expected: &'static str) -> Result<(), SqlError> {
         match self.next()? {
             (_, token) if token == wanted => Ok(()),
             found => Err(unexpected(found, expected)),
@@ -118,7 +118,7 @@ impl<'a> Parser<'a> {
                 Token::Keyword(Keyword::Is) => {
                     self.next()?;
                     let not = self.accept(Token::Keyword(Keyword::Not))?;
-                    self.expect(Token::Keyword(Keyword::Null), "NULL")?;
+                    self.need(Token::Keyword(Keyword::Null), "NULL")?;
                     let null = Node { expr: Expr::Literal(Literal::Null), at: left.at, depth: 1 };
                     left = equal(left, null, not)?;
                     continue;
@@ -179,7 +179,7 @@ impl<'a> Parser<'a> {
 
     fn between(&mut self, value: Node, not: bool) -> Result<Node, SqlError> {
         let low = self.unary()?;
-        self.expect(Token::Keyword(Keyword::And), "AND")?;
+        self.need(Token::Keyword(Keyword::And), "AND")?;
         let high = self.unary()?;
         for operand in [&value, &low, &high] {
             check_order(operand)?;
@@ -195,12 +195,12 @@ impl<'a> Parser<'a> {
     }
 
     fn list(&mut self, left: &Node, not: bool) -> Result<Node, SqlError> {
-        self.expect(Token::Symbol("("), "an opening parenthesis")?;
+        self.need(Token::Symbol("("), "an opening parenthesis")?;
         let mut texts = vec![self.text()?];
         while self.accept(Token::Symbol(","))? {
             texts.push(self.text()?);
         }
-        self.expect(Token::Symbol(")"), "a comma or the closing parenthesis")?;
+        self.need(Token::Symbol(")"), "a comma or the closing parenthesis")?;
         texts.sort_unstable();
         texts.dedup();
         match left.expr {
@@ -232,7 +232,7 @@ impl<'a> Parser<'a> {
             }
             _ => {
                 let inner = self.or()?;
-                self.expect(Token::Symbol(")"), "an operator or the closing parenthesis")?;
+                self.need(Token::Symbol(")"), "an operator or the closing parenthesis")?;
                 inner
             }
         };

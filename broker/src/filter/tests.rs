@@ -110,7 +110,7 @@ fn bounds() {
     assert_eq!(result(&wide), Ok(Some(true)));
     let slow = Sql::compile(&format!("v = 'x'{}", " OR v CONTAINS 'q'".repeat(500))).unwrap();
     assert_eq!(slow.evaluate(&format!("v\u{1}{}\u{2}", "x".repeat(32_000))), Err(EvalError::TooMuchWork));
-    assert_eq!(slow.evaluate(&format!("v\u{1}{}\u{2}", "x".repeat(1000))), Ok(Some(false)));
+    assert_eq!(slow.evaluate(&format!("v\u{1}{}\u{2}", "x".repeat(100))), Ok(Some(false)));
 }
 
 // Many properties, repeated names, and texts that are no properties.
