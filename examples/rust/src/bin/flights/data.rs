@@ -42,6 +42,14 @@ pub struct Flight {
     pub body: Vec<u8>,
 }
 
+impl Flight {
+    /// Names and values of all properties of its message.
+    pub fn all_properties(&self) -> impl Iterator<Item = (&'static str, String)> + '_ {
+        let numbers = [("sequence", self.sequence.to_string()), ("distance", self.distance.to_string())];
+        self.properties.iter().cloned().chain(numbers)
+    }
+}
+
 /// Minutes from which a departure counts as late.
 const LATE_MINUTES: i64 = 15;
 

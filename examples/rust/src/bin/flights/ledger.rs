@@ -1,5 +1,6 @@
 //! What a consumer group has seen: distinct (queue, offset) pairs, redeliveries, order per aircraft, totals.
 use ferromq::MessageExt;
+use serde::Deserialize;
 use std::collections::{HashMap, HashSet};
 use std::sync::Mutex;
 
@@ -26,26 +27,38 @@ pub struct Books {
     pub members: HashMap<String, u64>,
 }
 
+/// What is entered of a delivered message: broker, queue, offset, key, tag, and the properties `sequence` and `distance`.
+#[derive(Debug, Deserialize)]
+pub struct Entry(String, i32, i64, Option<String>, Option<String>, Option<u64>, Option<u64>);
+
+impl From<&MessageExt> for Entry {
+    fn from(message: &MessageExt) -> Self {
+        let text = |value: Option<&str>| value.map(str::to_string);
+        let number = |name: &str| message.property(name).and_then(|v| v.parse::<u64>().ok());
+        let (broker, key, tag) = (message.broker_name().to_string(), text(message.keys()), text(message.tag()));
+        let (sequence, distance) = (number("sequence"), number("distance"));
+        Entry(broker, message.queue_id(), message.queue_offset(), key, tag, sequence, distance)
+    }
+}
+
 impl Ledger {
     /// Enters one delivery to `member`. `wanted` is the tag that the group subscribes to, if it does.
-    pub fn enter(&self, member: &str, message: &MessageExt, wanted: Option<&str>) {
+    pub fn enter(&self, member: &str, entry: Entry, wanted: Option<&str>) {
         let Ok(mut books) = self.books.lock() else { return };
         *books.members.entry(member.to_string()).or_default() += 1;
-        let place = (message.broker_name().to_string(), message.queue_id(), message.queue_offset());
-        if !books.places.insert(place) {
+        let Entry(broker, queue, offset, key, tag, sequence, distance) = entry;
+        if !books.places.insert((broker, queue, offset)) {
             books.redelivered += 1;
             return;
         }
-        let number = |name: &str| message.property(name).and_then(|v| v.parse::<u64>().ok());
-        let (Some(sequence), Some(distance), Some(key)) = (number("sequence"), number("distance"), message.keys())
-        else {
+        let (Some(sequence), Some(distance), Some(key)) = (sequence, distance, key) else {
             books.damaged += 1;
             return;
         };
-        if wanted.is_some() && message.tag() != wanted {
+        if wanted.is_some() && tag.as_deref() != wanted {
             books.damaged += 1;
         }
-        let (flights, miles) = books.aircraft.entry(key.to_string()).or_default();
+        let (flights, miles) = books.aircraft.entry(key).or_default();
         let expected = u64::from(*flights);
         *flights += 1;
         *miles += distance;

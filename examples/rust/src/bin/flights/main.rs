@@ -5,6 +5,7 @@
 //! with the file.
 mod data;
 mod groups;
+mod hands;
 mod ledger;
 mod progress;
 mod round;
@@ -26,6 +27,12 @@ struct Args {
     /// Seconds over which the paced round is spread
     #[arg(long, default_value_t = 15.0)]
     pace: f64,
+    /// A language that takes part: LANGUAGE=JSON list of its program and arguments
+    #[arg(long = "hand", value_name = "LANGUAGE=COMMAND")]
+    hands: Vec<hands::Hand>,
+    /// A language that cannot take part, and why
+    #[arg(long, value_name = "REASON")]
+    missing: Vec<String>,
     /// Keep the broker's data directory
     #[arg(long)]
     keep: bool,
@@ -58,8 +65,13 @@ async fn run(args: Args) -> Result<bool, String> {
     let flights: &'static [data::Flight] = flights.leak();
     let mut agreed = true;
     for (topic, pace) in [("FlightsPaced", Some(args.pace)), ("FlightsFast", None)] {
-        agreed &= round::run(&server.namesrv, topic, flights, pace).await?;
+        let place = groups::Place { namesrv: &server.namesrv, topic, hands: &args.hands };
+        agreed &= round::run(&place, flights, pace).await?;
     }
-    println!("{}", if agreed { "everything agrees" } else { "THERE ARE DIFFERENCES" });
+    let mut took_part: Vec<&str> = args.hands.iter().map(|hand| hand.language.as_str()).collect();
+    took_part.push("rust");
+    let missing: String = args.missing.iter().map(|reason| format!("; left out: {reason}")).collect();
+    let verdict = if agreed { "everything agrees" } else { "THERE ARE DIFFERENCES" };
+    println!("{verdict} ({}{missing})", took_part.join(", "));
     Ok(agreed)
 }
