@@ -151,7 +151,7 @@ async fn all_languages(release: Release) {
     let drivers = drivers();
     for language in drivers.keys() {
         for topic in ["Plain", "Sharded"] {
-            support::until_ok(|| admin.create_topic(&format!("{topic}_{language}"), QUEUES as u32)).await;
+            support::until_ok(|| admin.create_topic(&format!("{topic}_{language}"), QUEUES)).await;
         }
     }
     admin.shutdown().await;
