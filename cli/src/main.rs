@@ -1,4 +1,4 @@
-//! The `ferromq` binary: `standalone`, `namesrv`, `broker`, `produce`, `consume`, `store`.
+//! The `ferromq` binary: `standalone`, `namesrv`, `broker`, `produce`, `consume`, `topic`, `store`.
 //!
 //! Called by the names `mqnamesrv` and `mqbroker` it behaves as those, because operators type them. Every command ends with
 //! an exit code that scripts can use; errors are one line on standard error.
@@ -14,6 +14,7 @@ mod progress;
 mod reader;
 mod standalone;
 mod store;
+mod topic;
 mod when;
 
 use clap::{Parser, Subcommand};
@@ -42,6 +43,8 @@ enum Command {
     Produce(produce::Args),
     /// Messages to standard output
     Consume(consume::Args),
+    /// Creates topics, or changes how many queues they have
+    Topic(topic::Args),
     /// Looks into, checks, dumps or repairs a data directory that no broker has open
     Store(store::Args),
 }
@@ -63,6 +66,7 @@ fn main() -> ExitCode {
         Command::Broker(args) => broker::run(args),
         Command::Produce(args) => produce::run(args),
         Command::Consume(args) => consume::run(args),
+        Command::Topic(args) => topic::run(args),
         Command::Store(args) => store::run(args),
     };
     match outcome {

@@ -57,6 +57,18 @@ fn sharding_key_keeps_order() {
     assert_eq!(out, lines.iter().map(|l| format!("{queue} {l}\n")).collect::<String>());
 }
 
+/// A topic is made with its queues before anybody sends to it; a wrong name is refused.
+#[test]
+fn topics_are_made() {
+    let server = Server::ephemeral();
+    stdout(run(ferromq().args(["topic", "--namesrv", &server.namesrv, "made", "also", "--queues", "1"]), ""));
+    stdout(produce(&server, &["-t", "made"], "a\nb\n"));
+    let out = stdout(consume(&server, &["-t", "made", "-f", "first", "-e", "--format", "%q%s\\n"]));
+    assert_eq!(sorted(&out), ["0a", "0b"]);
+    let refused = run(ferromq().args(["topic", "--namesrv", &server.namesrv, "no such/name"]), "");
+    assert!(failure(refused, 1).contains("no such/name"));
+}
+
 /// A group continues where it stopped.
 #[test]
 fn a_group_continues() {
