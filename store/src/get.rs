@@ -1,11 +1,14 @@
 //! Reading a queue: units, filter, limits, and the records as slices of the log (store.md 3.7).
+use crate::batch::Facts;
 use crate::error::{ReadError, WouldBlock};
+use crate::index::KnownProperties;
 use crate::log::Log;
 use crate::options::{ReadLimits, UNIT_BYTES};
 use crate::platform::memory_bytes;
 use crate::queue::{Queue, Units};
 use crate::types::{GetRequest, GetResult, GetStatus, Unit};
 use bytes::Bytes;
+use ferromq_protocol::record;
 
 /// Bytes of consume queue looked at in one read (`maxFilterMessageSize`): 800 units.
 const SCAN_BYTES: usize = 16_000;
@@ -13,11 +16,20 @@ const SCAN_BYTES: usize = 16_000;
 const RECENT_UNITS: i64 = 50_000;
 
 /// What reads need to know of the store's options.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct Reader {
     pub limits: ReadLimits,
     /// Distance from the end of the log up to which data counts as being in memory.
     pub memory_distance: i64,
+    /// Milliseconds of each delay level.
+    pub delay_levels: Vec<i64>,
+}
+
+/// The tags code that the unit of a record would have without an extension; None for bytes that are no record.
+pub(crate) fn tags_code_of(record: &[u8], delay_levels: &[i64]) -> Option<i64> {
+    let view = record::parse(record, false).ok()?;
+    let facts = Facts::of(view.topic(), view.sys_flag(), &KnownProperties::of(view.properties()));
+    Some(facts.unit_code(view.store_timestamp(), delay_levels))
 }
 
 /// Records that lie side by side in one segment.
@@ -46,9 +58,9 @@ struct Scan<'a> {
 
 impl Reader {
     /// The limits, with the machine's memory looked up.
-    pub fn new(limits: ReadLimits) -> Self {
+    pub fn new(limits: ReadLimits, delay_levels: Vec<i64>) -> Self {
         let memory_distance = memory_bytes() / 100 * u64::from(limits.memory_ratio_percent);
-        Self { limits, memory_distance: i64::try_from(memory_distance).unwrap_or(i64::MAX) }
+        Self { limits, memory_distance: i64::try_from(memory_distance).unwrap_or(i64::MAX), delay_levels }
     }
 
     /// Whether data at `physical` counts as being in memory.
@@ -112,11 +124,18 @@ impl Scan<'_> {
                 continue;
             }
             self.last_physical = unit.physical;
-            if !self.request.filter.matches(unit.tags_code) {
+            if !unit.is_extended() && !self.request.filter.matches(unit.tags_code) {
                 continue;
             }
             if unit.physical < min_physical {
                 self.removed = true;
+                continue;
+            }
+            if unit.is_extended() && !self.wants_extended(&unit, size, mapped_from) {
+                if self.blocked {
+                    self.next = offset;
+                    return;
+                }
                 continue;
             }
             if reads_records && !self.wants(&unit, size, mapped_from) {
@@ -130,10 +149,25 @@ impl Scan<'_> {
         }
     }
 
+    /// Asks the filter about the tags code that is not in the unit.
+    fn wants_extended(&mut self, unit: &Unit, size: usize, mapped_from: i64) -> bool {
+        let filter = self.request.filter;
+        self.asks(unit, size, mapped_from, |record| {
+            let code = tags_code_of(record, &self.reader.delay_levels);
+            code.is_none_or(|code| filter.matches(code))
+        })
+    }
+
     /// Asks the filter about the record of a unit.
     fn wants(&mut self, unit: &Unit, size: usize, mapped_from: i64) -> bool {
+        let filter = self.request.filter;
+        self.asks(unit, size, mapped_from, |record| filter.matches_record(record))
+    }
+
+    /// Asks about the record of a unit.
+    fn asks(&mut self, unit: &Unit, size: usize, mapped_from: i64, wanted: impl Fn(&[u8]) -> bool) -> bool {
         match self.log.bytes_at(unit.physical, size, mapped_from, self.request.blocking) {
-            Ok(Ok(Some(record))) => return self.request.filter.matches_record(&record),
+            Ok(Ok(Some(record))) => return wanted(&record),
             Ok(Ok(None)) => self.removed = true,
             Ok(Err(WouldBlock)) => self.blocked = true,
             // Given to the answer, which reads it again and deals with it.

@@ -2,7 +2,7 @@
 //!
 //! [`Store`] is the handle; dropping the last one without [`Store::shutdown`] ends the threads and leaves the directory as
 //! after a kill. What threads work on is [`Inner`](crate::life::Inner), which does not own them.
-use crate::get::Reader;
+use crate::get::{tags_code_of, Reader};
 use crate::life::{Inner, Life};
 use crate::log::append_result;
 use crate::*;
@@ -28,7 +28,7 @@ impl Store {
     /// Opens `options.root`: takes the lock file, loads and recovers log, consume queues and index, starts the threads.
     /// `listener` hears of every record that becomes readable from now on.
     pub fn open(options: StoreOptions, listener: Arc<dyn ArrivalListener>) -> Result<Arc<Store>, OpenError> {
-        let reader = Reader::new(options.read);
+        let reader = Reader::new(options.read, options.delay_levels.clone());
         let (inner, life) = life::open(options, listener)?;
         Ok(Arc::new(Self { inner, reader, life }))
     }
@@ -124,7 +124,13 @@ impl Store {
 
     /// The consume queue unit at an offset. May wait for the disk.
     pub fn unit(&self, topic: &str, queue_id: i32, queue_offset: i64) -> Option<Unit> {
-        self.inner.queues.find(topic, queue_id)?.unit(queue_offset)
+        let mut unit = self.inner.queues.find(topic, queue_id)?.unit(queue_offset)?;
+        if unit.is_extended() {
+            let record = self.record_at(unit.physical).ok().flatten();
+            let code = record.and_then(|record| tags_code_of(&record, &self.reader.delay_levels));
+            unit.tags_code = code.unwrap_or(unit.tags_code);
+        }
+        Some(unit)
     }
 
     /// Whether the record of a queue lies so near to the end of the log that it counts as being in memory.

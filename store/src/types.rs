@@ -21,6 +21,12 @@ impl Unit {
         self.size == BLANK_UNIT_SIZE && self.physical == 0
     }
 
+    /// True when the tags code is an address in a consume queue extension, as Apache writes them with enableConsumeQueueExt (store.md
+    /// 3.1). The code itself is then found with the record: the extension's files are not needed, and none are written.
+    pub fn is_extended(&self) -> bool {
+        self.tags_code < i64::from(i32::MIN)
+    }
+
     /// True for anything that was written: zeros were not (store.md 3.3).
     pub fn is_valid(&self) -> bool {
         self.physical >= 0 && self.size > 0

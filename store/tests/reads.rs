@@ -141,3 +141,49 @@ fn queries_by_key_and_unique_key() {
     assert!(query("all", 3, 0, time - 1).is_empty() && query("all", 3, time + 1000, i64::MAX).is_empty());
     store.abandon();
 }
+
+/// Units whose tags codes are addresses in an extension, as Apache writes them with enableConsumeQueueExt, are read like others: by
+/// tag filters, on their own, and by who wants to know when a delayed message is due.
+#[test]
+fn extended_units_are_read_like_others() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = tiny(dir.path());
+    let store = open(&options);
+    let mut batch = store.new_batch();
+    for number in 0..30 {
+        let properties = format!("TAGS\u{1}{}\u{2}DELAY\u{1}3\u{2}", ["red", "blue", "green"][number % 3]);
+        for topic in ["A", "SCHEDULE_TOPIC_XXXX"] {
+            batch.push(&Message { properties: &properties, ..message(topic, 0, b"x") }).unwrap();
+        }
+    }
+    store.append(&mut batch).unwrap();
+    let units = |store: &Store| -> Vec<_> {
+        let all = |topic| (0..30).map(move |offset| store.unit(topic, 0, offset).unwrap());
+        all("A").chain(all("SCHEDULE_TOPIC_XXXX")).collect()
+    };
+    let before = units(&store);
+    store.shutdown().unwrap();
+    drop(store);
+    for topic in ["A", "SCHEDULE_TOPIC_XXXX"] {
+        let path = options.consume_queue_dir().join(format!("{topic}/0/{:020}", 0));
+        let mut bytes = std::fs::read(&path).unwrap();
+        for (number, unit) in bytes.chunks_exact_mut(20).take(30).enumerate() {
+            unit[12..].copy_from_slice(&(i64::MIN + number as i64 * 34).to_be_bytes());
+        }
+        std::fs::write(&path, bytes).unwrap();
+    }
+    let store = open(&options);
+    assert_eq!(units(&store), before);
+    let blue = before[1].tags_code;
+    let filter = move |code: i64| code == blue;
+    for blocking in [true, false] {
+        let (max_count, max_bytes, offset) = (32, 1 << 20, 0);
+        let request = GetRequest { topic: "A", queue_id: 0, offset, max_count, max_bytes, filter: &filter, blocking };
+        let result = store.get(&request).unwrap();
+        assert_eq!((result.status, result.count, result.next_offset), (GetStatus::Found, 10, 30));
+        for slice in &result.slices {
+            assert_eq!(record::parse(slice, true).unwrap().property("TAGS"), Some("blue"));
+        }
+    }
+    store.shutdown().unwrap();
+}

@@ -9,8 +9,6 @@ use crate::types::Unit;
 use ferromq_protocol::record::{self, RecordView};
 use ferromq_protocol::topic::SCHEDULE;
 
-/// Tags codes up to here are addresses in a consume queue extension (store.md 3.1).
-const EXT_ADDRESS_MAX: i64 = i32::MIN as i64 - 1;
 /// Queues of light topics begin so; their units name records of other topics (INNER_MULTI_DISPATCH).
 const LMQ_PREFIX: &str = "%LMQ%";
 /// A record larger than this is not read to check a unit.
@@ -93,7 +91,7 @@ pub(super) fn unit_of(
     } else if size as usize != view.len() {
         queue.claimed += 1;
         format!("the unit of queue offset {offset} says {size} bytes, its record at offset {at} has {}", view.len())
-    } else if view.topic() != SCHEDULE && tags_code != facts.tags_code && tags_code > EXT_ADDRESS_MAX {
+    } else if view.topic() != SCHEDULE && tags_code != facts.tags_code && !found.unit.is_extended() {
         queue.claimed += 1;
         format!("the unit of queue offset {offset} has tags code {tags_code}, the tag of its record at offset {at} gives {}", facts.tags_code)
     } else {
