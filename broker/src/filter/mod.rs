@@ -1,12 +1,13 @@
 //! SQL92 message filters (broker.md 6.2 to 6.4): compiled once, then evaluated against the properties of each message.
 //!
-//! [`Sql::compile`] reads the text (`lexer`, `parser`) into a tree, [`Sql::matches`] evaluates it (`eval`, `number`) with
+//! [`Sql::compile`] reads the text (`lexer`, `parser`, `checks`) into a tree, [`Sql::matches`] evaluates it (`eval`, `number`) with
 //! Apache's three-valued logic and conversions, odd ones included: consumers move between brokers and must get the same
 //! messages. Not here: tag expressions (`ferromq_protocol::filter`), and who subscribed with what (`service::filters`).
 //!
 //! Functions of text: no clock, no locks, nothing kept between calls. Everything is bounded, since expressions come from
 //! clients: the text, the nesting of text and tree (so that recursion is), and the work of one evaluation.
 pub mod bloom;
+mod checks;
 mod error;
 mod eval;
 mod expr;

@@ -2,6 +2,7 @@
 //!
 //! Two depths are bounded by [`DEPTH_MAX`]: of the descent (parentheses, signs, NOT), and of the tree, which chains of
 //! comparisons deepen without a parenthesis. Evaluation and dropping follow the tree.
+use super::checks::{check_bounds, check_equal, check_order, float, integer, unquoted};
 use super::expr::{Expr, Literal, Order, Search};
 use super::lexer::{Found, Keyword, Lexer, Token};
 use super::{SqlError, DEPTH_MAX, EXPRESSION_BYTES_MAX};
@@ -24,10 +25,10 @@ pub(super) fn parse(text: &str) -> Result<(Expr, Vec<Box<str>>), SqlError> {
 }
 
 /// A part of the tree.
-struct Node {
-    expr: Expr,
+pub(super) struct Node {
+    pub expr: Expr,
     /// Where its text begins, bytes from 0.
-    at: usize,
+    pub at: usize,
     depth: usize,
 }
 
@@ -184,11 +185,8 @@ impl<'a> Parser<'a> {
         for operand in [&value, &low, &high] {
             check_order(operand)?;
         }
-        if let (false, Expr::Literal(least), Expr::Literal(most)) = (not, &low.expr, &high.expr) {
-            if is_above(least, most) {
-                let why = "the lower bound is above the upper one";
-                return Err(SqlError::Operand { at: low.at + 1, operator: "BETWEEN", why });
-            }
+        if !not {
+            check_bounds(&low, &high)?;
         }
         let depth = value.depth.max(low.depth).max(high.depth);
         node(Expr::Between { operands: Box::new([value.expr, low.expr, high.expr]), not }, value.at, depth)
@@ -282,68 +280,6 @@ fn equal(left: Node, right: Node, not: bool) -> Result<Node, SqlError> {
         return node(Expr::Not(Box::new(equal.expr)), at, equal.depth);
     }
     Ok(equal)
-}
-
-/// NULL is compared with IS NULL; a boolean constant is not compared with another constant on its right.
-fn check_equal(left: &Node, right: &Node) -> Result<(), SqlError> {
-    let refused = |node: &Node, why| Err(SqlError::Operand { at: node.at + 1, operator: "= or <>", why });
-    for node in [left, right] {
-        if node.expr == Expr::Literal(Literal::Null) {
-            return refused(node, "use IS NULL or IS NOT NULL");
-        }
-    }
-    match (&left.expr, &right.expr) {
-        (Expr::Literal(Literal::Bool(_)), Expr::Literal(Literal::Bool(_))) => Ok(()),
-        (Expr::Literal(Literal::Bool(_)), Expr::Literal(_)) => refused(right, "it is neither TRUE nor FALSE"),
-        _ => Ok(()),
-    }
-}
-
-/// Order is for numbers and for what may be one.
-fn check_order(node: &Node) -> Result<(), SqlError> {
-    match &node.expr {
-        Expr::Literal(Literal::Int(_) | Literal::Long(_) | Literal::Double(_)) => Ok(()),
-        expr if !expr.is_condition() && !matches!(expr, Expr::Literal(_)) => Ok(()),
-        _ => {
-            let why = "only numbers and properties have an order";
-            Err(SqlError::Operand { at: node.at + 1, operator: "<, <=, >, >= or BETWEEN", why })
-        }
-    }
-}
-
-fn is_above(low: &Literal, high: &Literal) -> bool {
-    let double = |literal: &Literal| match literal {
-        Literal::Int(number) => f64::from(*number),
-        Literal::Long(number) => *number as f64,
-        Literal::Double(number) => *number,
-        _ => f64::NAN,
-    };
-    let whole = |literal: &Literal| match literal {
-        Literal::Int(number) => Some(i64::from(*number)),
-        Literal::Long(number) => Some(*number),
-        _ => None,
-    };
-    match (whole(low), whole(high)) {
-        (Some(low), Some(high)) => low > high,
-        _ => double(low) > double(high),
-    }
-}
-
-fn unquoted(raw: &str) -> Box<str> {
-    raw.replace("''", "'").into_boxed_str()
-}
-
-fn integer(text: &str, at: usize) -> Result<Literal, SqlError> {
-    let range = "whole numbers go up to 9223372036854775807";
-    let number: i64 = text.parse().map_err(|_| SqlError::Number { at: at + 1, text: text.to_owned(), range })?;
-    Ok(i32::try_from(number).map_or(Literal::Long(number), Literal::Int))
-}
-
-/// Zero and what rounds to it are out of range, as with Apache.
-fn float(text: &str, at: usize) -> Result<Literal, SqlError> {
-    let range = "floating numbers go from 4.9E-324 to 1.7976931348623157E308";
-    let number: Option<f64> = text.parse().ok().filter(|number: &f64| number.is_finite() && *number > 0.0);
-    number.map(Literal::Double).ok_or_else(|| SqlError::Number { at: at + 1, text: text.to_owned(), range })
 }
 
 fn unexpected((at, token): Found<'_>, expected: &'static str) -> SqlError {
