@@ -4,7 +4,7 @@
 //! A half message is stored by an ordinary send ([`half::push_half`]). Its end, whoever decides it, is one append: the message
 //! that is delivered or given up, if any, and the op record that says that the half message has ended. So a kill leaves
 //! both or none, but for one that comes while these two records are being copied: then the message may be delivered again.
-//! What has ended is also known in memory ([`pending::Pending`]), which makes every further end of it a success that does
+//! What has ended is also known in memory (`pending`), which makes every further end of it a success that does
 //! nothing.
 //!
 //! A half message is not stored again when its producers are asked, as Apache does to count the checks: both ways to end
