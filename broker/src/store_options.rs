@@ -22,10 +22,17 @@ pub(crate) fn store_options(config: &BrokerConfig) -> Result<StoreOptions, Confi
         entries: config.max_index_num.unsigned_abs(),
         ..IndexOptions::default()
     };
-    if config.flush_disk_type == FlushDiskType::Sync {
-        let timeout = Duration::from_millis(u64::from(config.sync_flush_timeout.unsigned_abs()));
-        options.flush = FlushMode::Sync { timeout };
-    }
+    options.flush = match config.flush_disk_type {
+        FlushDiskType::Sync => FlushMode::Sync { timeout: millis(config.sync_flush_timeout) },
+        FlushDiskType::Async => FlushMode::Async {
+            interval: millis(config.flush_interval_commit_log),
+            least_pages: config.flush_commit_log_least_pages.unsigned_abs(),
+            thorough: millis(config.flush_commit_log_thorough_interval),
+        },
+    };
+    options.queue_flush_interval = millis(config.flush_interval_consume_queue);
+    options.queue_flush_least_pages = config.flush_consume_queue_least_pages.unsigned_abs();
+    options.queue_flush_thorough = millis(config.flush_consume_queue_thorough_interval);
     options.read = ReadLimits {
         memory_bytes_max: size(config.max_transfer_bytes_on_message_in_memory),
         memory_count_max: size(config.max_transfer_count_on_message_in_memory),
@@ -43,10 +50,15 @@ pub(crate) fn store_options(config: &BrokerConfig) -> Result<StoreOptions, Confi
         clean_forcibly_percent: percent(config.disk_space_clean_forcibly_ratio),
         clean_forcibly: config.clean_file_forcibly_enable,
         batch_max: size(config.delete_file_batch_max),
-        interval: Duration::from_millis(u64::from(config.clean_resource_interval.unsigned_abs())),
+        interval: millis(config.clean_resource_interval),
         ..RetentionOptions::default()
     };
     Ok(options)
+}
+
+/// A property in milliseconds whose range excludes negative values.
+fn millis(value: i32) -> Duration {
+    Duration::from_millis(u64::from(value.unsigned_abs()))
 }
 
 /// Milliseconds of each delay level.

@@ -155,6 +155,18 @@ properties! {
     message_index_enable: bool = "messageIndexEnable", true;
     /// When the log is forced to disk.
     flush_disk_type: FlushDiskType = "flushDiskType", FlushDiskType::Async, [important];
+    /// Milliseconds between two looks at what is to be forced to disk with ASYNC_FLUSH.
+    flush_interval_commit_log: i32 = "flushIntervalCommitLog", 500, in 1..=INT_MAX;
+    /// Pages of 4 KiB that have to be dirty for a look to force the log to disk.
+    flush_commit_log_least_pages: i32 = "flushCommitLogLeastPages", 4, in 0..=INT_MAX;
+    /// Milliseconds after which the log is forced to disk, however little there is.
+    flush_commit_log_thorough_interval: i32 = "flushCommitLogThoroughInterval", 10_000, in 0..=INT_MAX;
+    /// Milliseconds between two looks at dirty consume queues.
+    flush_interval_consume_queue: i32 = "flushIntervalConsumeQueue", 1000, in 1..=INT_MAX;
+    /// Dirty pages below which a consume queue is left for later.
+    flush_consume_queue_least_pages: i32 = "flushConsumeQueueLeastPages", 2, in 0..=INT_MAX;
+    /// Milliseconds after which all consume queues and the checkpoint are forced to disk.
+    flush_consume_queue_thorough_interval: i32 = "flushConsumeQueueThoroughInterval", 60_000, in 0..=INT_MAX;
     /// Milliseconds an acknowledgement waits for the flush with SYNC_FLUSH; then it says FLUSH_DISK_TIMEOUT.
     sync_flush_timeout: i32 = "syncFlushTimeout", 5000, in 1..=INT_MAX, [live];
     /// Bytes of the largest accepted message body.

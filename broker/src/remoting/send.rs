@@ -5,7 +5,7 @@
 use super::canonical;
 use super::reply::unreadable;
 use crate::service::back::{self, SendBack};
-use crate::service::send::{Accepted, PutOutcome, SendRequest, SendScratch, Sending};
+use crate::service::send::{unavailable, Accepted, PutOutcome, SendRequest, SendScratch, Sending};
 use crate::service::{Caller, Refusal, Service};
 use bytes::BytesMut;
 use ferromq_protocol::code::request;
@@ -98,11 +98,13 @@ fn answer_when_flushed(
     let connection = Arc::clone(connection);
     let done = move |outcome: FlushOutcome| {
         let outcome = match outcome {
-            FlushOutcome::Flushed => PutOutcome::Ok,
-            FlushOutcome::TimedOut | FlushOutcome::Failed(_) => PutOutcome::FlushDiskTimeout,
+            FlushOutcome::Flushed => Ok(PutOutcome::Ok),
+            FlushOutcome::TimedOut => Ok(PutOutcome::FlushDiskTimeout),
+            // Nobody knows what the disk holds: no success of any kind, the client tries another broker.
+            FlushOutcome::Failed(why) => Err(unavailable(&why)),
         };
         let mut buffer = BytesMut::new();
-        let mut frames: Vec<OutFrame> = waiting.iter().map(|answer| answer.encode(&mut buffer, outcome)).collect();
+        let mut frames: Vec<OutFrame> = waiting.iter().map(|answer| answer.encode(&mut buffer, &outcome)).collect();
         if let Err(error) = connection.send_all(&mut frames) {
             tracing::debug!(%error, "answers to flushed sends not sent");
         }
@@ -243,9 +245,7 @@ impl Encoder {
     }
 
     fn failure(&mut self, request: &Command, refusal: &Refusal) -> OutFrame {
-        let fixed = Fixed::response_to(request, refusal.code);
-        let header = SendFailure { msg_region: Some(&self.common.region), trace_on: Some(self.common.trace_on) };
-        frame(&mut self.buffer, &fixed, Some(&refusal.remark), (!refusal.thrown).then_some(&header))
+        failure(&mut self.buffer, Fixed::response_to(request, 0), &self.common, refusal)
     }
 
     fn owned(
@@ -265,6 +265,12 @@ impl Encoder {
             unique_key: key.map(str::to_owned),
         }
     }
+}
+
+fn failure(buffer: &mut BytesMut, fixed: Fixed, common: &Common, refusal: &Refusal) -> OutFrame {
+    let header = SendFailure { msg_region: Some(&common.region), trace_on: Some(common.trace_on) };
+    let fixed = Fixed { code: refusal.code, ..fixed };
+    frame(buffer, &fixed, Some(&refusal.remark), (!refusal.thrown).then_some(&header))
 }
 
 fn first_offset(records: &[RecordResult]) -> i64 {
@@ -315,7 +321,11 @@ struct OwnedAnswer {
 }
 
 impl OwnedAnswer {
-    fn encode(&self, buffer: &mut BytesMut, outcome: PutOutcome) -> OutFrame {
+    fn encode(&self, buffer: &mut BytesMut, outcome: &Result<PutOutcome, Refusal>) -> OutFrame {
+        let outcome = match outcome {
+            Ok(outcome) => outcome,
+            Err(refusal) => return failure(buffer, self.fixed, &self.common, refusal),
+        };
         let header = header(&self.common, &self.ids, self.queue_id, self.queue_offset, self.unique_key.as_deref());
         frame(buffer, &Fixed { code: outcome.code(), ..self.fixed }, None, Some(&header))
     }

@@ -11,7 +11,7 @@ pub mod properties;
 mod put;
 
 pub use check::{accepting, broker_forbidden, missing as missing_topic, retry_limit, topic as check_topic};
-pub use put::{illegal_message, refusal_of, writable, Put, PutOutcome};
+pub use put::{illegal_message, refusal_of, unavailable, writable, Put, PutOutcome};
 
 use super::clock::now_ms;
 use super::transaction::half;

@@ -5,7 +5,7 @@ use crate::config::BrokerConfig;
 use crate::service::{Refusal, Service};
 use ferromq_protocol::code::response;
 use ferromq_protocol::{properties as names, record, sysflag, topic};
-use ferromq_store::{AppendBatch, AppendError};
+use ferromq_store::{AppendBatch, AppendError, NotWritable};
 
 /// What became of a message that was stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,7 +38,7 @@ pub struct Put<'a> {
 
 /// Refuses when the store takes nothing: shut down, disk full, or failed.
 pub fn writable(service: &Service) -> Result<(), Refusal> {
-    service.store.is_writable().map_err(|why| unavailable(&why.to_string()))
+    service.store.is_writable().map_err(|why| unavailable(&why))
 }
 
 impl Put<'_> {
@@ -105,19 +105,18 @@ pub fn illegal_message(config: &BrokerConfig) -> Refusal {
     Refusal::new(response::MESSAGE_ILLEGAL, remark)
 }
 
-fn unavailable(why: &str) -> Refusal {
-    let remark = format!(
-        "service not available now. It may be caused by one of the following reasons: the broker's disk is full [{why}], \
-         messages are put to the slave, message store has been shut down, etc."
-    );
-    Refusal::new(response::SERVICE_NOT_AVAILABLE, remark)
+/// SERVICE_NOT_AVAILABLE with the one reason there is, and what to do about it.
+pub fn unavailable(why: &NotWritable) -> Refusal {
+    Refusal::new(response::SERVICE_NOT_AVAILABLE, format!("service not available now: {why}"))
 }
 
 /// What a refusal of the store means for clients (broker.md 3.5).
 pub fn refusal_of(error: &AppendError, config: &BrokerConfig) -> Refusal {
     match error {
-        AppendError::NotWritable(why) => unavailable(&why.to_string()),
-        AppendError::NoSegment { .. } => Refusal::system_error("create mapped file failed, server is busy or broken."),
+        AppendError::NotWritable(why) => unavailable(why),
+        AppendError::NoSegment { reason } => {
+            Refusal::system_error(format!("create mapped file failed, server is busy or broken: {reason}"))
+        }
         AppendError::RawOffset { .. } => Refusal::system_error("UNKNOWN_ERROR"),
         _ => illegal_message(config),
     }
