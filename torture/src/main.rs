@@ -5,6 +5,9 @@
 //! round in which they matter may need several runs.
 //!
 //! What it is not: a test of speed, or of the protocol.
+mod broken;
+mod faulty;
+mod kills;
 mod model;
 mod power;
 mod random;
@@ -17,7 +20,14 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 /// A kind of rounds: its name and what runs one.
 type Kind = (&'static str, fn(u64) -> Result<(), String>);
 
-const KINDS: &[Kind] = &[("power", rounds::power)];
+/// In these rounds of five is one of each; power cuts find most.
+const KINDS: &[Kind] = &[
+    ("power", rounds::power),
+    ("faults", broken::faults),
+    ("power", rounds::power),
+    ("flips", broken::flips),
+    ("kills", kills::kills),
+];
 
 fn main() -> ExitCode {
     if std::env::var_os("RUST_LOG").is_some() {
@@ -43,6 +53,9 @@ fn run(args: &[String]) -> Result<(), String> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
     let (rounds, seed) = (number("--rounds", 20)?, number("--seed", now)?);
     let only = value("--only");
+    if let Some(program) = value("--ferromq") {
+        let _ = kills::PROGRAM.set(program.into());
+    }
     println!("{rounds} rounds from seed {seed}");
     let mut failed = 0;
     for seed in seed..seed + rounds {
