@@ -83,6 +83,9 @@ impl Reader {
             return answer(GetStatus::OffsetOverflowBadly, max);
         }
         let Some(mut units) = queue.units(offset) else {
+            if queue.has_file_of(offset) {
+                return answer(GetStatus::Unreadable, offset);
+            }
             return answer(GetStatus::OffsetFoundNull, queue.next_file_start(offset));
         };
         units.limit((SCAN_BYTES / UNIT_BYTES).max(request.max_count));
@@ -213,7 +216,7 @@ impl Scan<'_> {
         }
         let mapped_from = self.log.mapped_from(self.reader.limits.mapped_bytes);
         let mut slices: Vec<Bytes> = Vec::with_capacity(self.runs.len());
-        let (mut count, mut bytes) = (0, 0);
+        let (mut count, mut bytes, mut unreadable) = (0, 0, false);
         for run in &self.runs {
             match self.log.bytes_at(run.start, run.len, mapped_from, self.request.blocking) {
                 Ok(Ok(Some(slice))) => {
@@ -229,17 +232,15 @@ impl Scan<'_> {
                 }
                 Err(error) => {
                     report(&error);
-                    self.removed = true;
-                    // What cannot be read is not passed over silently: the reader comes back to it.
-                    if !slices.is_empty() {
-                        self.next = run.first_offset;
-                        break;
-                    }
+                    // What cannot be read is not passed over: the reader comes back to it.
+                    (self.next, unreadable) = (run.first_offset, true);
+                    break;
                 }
             }
         }
         let status = match (count, self.removed) {
             (1.., _) => GetStatus::Found,
+            (0, _) if unreadable => GetStatus::Unreadable,
             (0, true) => GetStatus::MessageWasRemoving,
             (0, false) => GetStatus::NoMatchedMessage,
         };

@@ -308,6 +308,11 @@ impl Queue {
         files.get(at as usize).filter(|file| file.base == base).cloned()
     }
 
+    /// Whether the file that holds `offset` is there.
+    pub fn has_file_of(&self, offset: i64) -> bool {
+        self.file_at(self.file_start(offset) as u64 * UNIT_BYTES as u64).is_some()
+    }
+
     fn file_map(&self, base: u64) -> Option<Arc<Map>> {
         let file = self.file_at(base)?;
         match file.map(self.file_bytes) {

@@ -106,6 +106,9 @@ pub enum GetStatus {
     OffsetFoundNull,
     /// The log no longer has the records.
     MessageWasRemoving,
+    /// The records, or their units, are there and the disk does not give them. The reader is to come back to the same offset:
+    /// Apache's store lets it go on behind them.
+    Unreadable,
 }
 
 /// Answer to a read.

@@ -290,6 +290,10 @@ fn outcome(status: GetStatus, offset: i64) -> (i32, &'static str) {
         GetStatus::OffsetOverflowOne => (response::PULL_NOT_FOUND, "OFFSET_OVERFLOW_ONE"),
         GetStatus::OffsetOverflowBadly => (response::PULL_OFFSET_MOVED, "OFFSET_OVERFLOW_BADLY"),
         GetStatus::OffsetTooSmall => (response::PULL_OFFSET_MOVED, "OFFSET_TOO_SMALL"),
+        // An error and no offset: clients come back to the same messages after a while.
+        GetStatus::Unreadable => {
+            (response::SYSTEM_ERROR, "the disk of the broker does not give the messages; its log names the file")
+        }
     }
 }
 
