@@ -11,6 +11,7 @@ mod suites;
 mod test;
 mod tidy;
 mod tools;
+mod torture;
 
 use std::process::ExitCode;
 
@@ -24,6 +25,8 @@ cargo xtask <command>
   bench [ARGS]       our broker, Apache's broker and an echo server under the same driver, as ratios
   package [NAME ...] [--out DIR]
                      what users install: wheels, npm packages, C libraries
+  torture [--rounds N] [--seed S] [--only KIND]
+                     kills, power cuts and bad disks, each round from a seed that repeats it
   gen   [--check]    generated files (configuration reference, sample broker.conf); --check only compares
   tidy               rules of STYLE.md that a program can check
 ";
@@ -37,6 +40,7 @@ fn main() -> ExitCode {
         "test" => test::main(&rest),
         "bench" => bench::main(&rest),
         "package" => package::main(&rest),
+        "torture" => torture::main(&rest),
         "gen" => gen::main(&rest),
         "tidy" => tidy::main(),
         "" | "help" | "-h" | "--help" => {

@@ -1,7 +1,7 @@
 //! The suites of `cargo xtask test`: what each proves, what it needs, how its results are counted.
 use crate::run::{cargo, root, run_teed};
 use crate::tools::{Tool, CARGO_FUZZ, JDK, MAVEN, NIGHTLY, PYTHON};
-use crate::{demo, gen, tidy};
+use crate::{demo, gen, tidy, torture};
 use std::path::Path;
 use std::process::Command;
 
@@ -76,6 +76,20 @@ pub const SUITES: &[Suite] = &[
         run: run_interop,
     },
     Suite { name: "demo", what: "the demo agrees with its data", needs: &[], long: false, run: run_demo },
+    Suite {
+        name: "torture",
+        what: "20 rounds of kills, power cuts and bad disks",
+        needs: &[],
+        long: false,
+        run: torture::suite,
+    },
+    Suite {
+        name: "torture-full",
+        what: "1,000 rounds of kills, power cuts and bad disks",
+        needs: &[],
+        long: true,
+        run: torture::suite_full,
+    },
     Suite {
         name: "fuzz",
         what: "every decoder fuzzed for a while (FUZZ_SECONDS, 60)",
@@ -191,7 +205,7 @@ fn count_cargo((ok, lines): (bool, Vec<String>)) -> Result<Counts, String> {
 }
 
 /// `N passed, N failed` of another runner.
-fn plain_counts(line: &str) -> Option<Counts> {
+pub fn plain_counts(line: &str) -> Option<Counts> {
     line.contains(" passed, ").then(|| Counts {
         passed: number_before(line, " passed"),
         failed: number_before(line, " failed"),
