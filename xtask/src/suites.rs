@@ -1,7 +1,7 @@
 //! The suites of `cargo xtask test`: what each proves, what it needs, how its results are counted.
 use crate::run::{cargo, root, run_teed};
-use crate::tools::{Tool, CARGO_FUZZ, JDK, MAVEN, NIGHTLY, PYTHON};
-use crate::{demo, gen, tidy, torture};
+use crate::tools::{Tool, CARGO_FUZZ, JDK, MAVEN, NIGHTLY, NODE, PYTHON, VENV};
+use crate::{demo, gen, package, tidy, torture};
 use std::path::Path;
 use std::process::Command;
 
@@ -24,7 +24,8 @@ impl Counts {
         self.skipped.extend(other.skipped.iter().cloned());
     }
 
-    fn one(ok: bool) -> Counts {
+    /// Of one test.
+    pub fn one(ok: bool) -> Counts {
         Counts { passed: usize::from(ok), failed: usize::from(!ok), ..Counts::default() }
     }
 }
@@ -67,6 +68,13 @@ pub const SUITES: &[Suite] = &[
         needs: &[PYTHON],
         long: false,
         run: run_probe,
+    },
+    Suite {
+        name: "server",
+        what: "the packages that carry the executable, installed and used",
+        needs: &[VENV, NODE],
+        long: false,
+        run: package::server::suite,
     },
     Suite {
         name: "interop",
@@ -213,7 +221,8 @@ pub fn plain_counts(line: &str) -> Option<Counts> {
     })
 }
 
-fn number_before(text: &str, word: &str) -> usize {
+/// The number that stands before this word; 0 without one.
+pub fn number_before(text: &str, word: &str) -> usize {
     let Some(end) = text.find(word) else { return 0 };
     let digits: Vec<char> = text[..end].chars().rev().take_while(char::is_ascii_digit).collect();
     digits.into_iter().rev().collect::<String>().parse().unwrap_or(0)

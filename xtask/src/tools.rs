@@ -19,6 +19,15 @@ pub const MAVEN: Tool = Tool { name: "Maven", probe: ("mvn", &["-v"]), install: 
 /// Python, for the differential probe.
 pub const PYTHON: Tool =
     Tool { name: "Python 3", probe: ("python3", &["--version"]), install: "apt-get install -y python3" };
+/// Python with its virtual environments, for wheels.
+pub const VENV: Tool = Tool {
+    name: "Python 3 with venv",
+    probe: ("python3", &["-c", "import ensurepip, sys; print(sys.version)"]),
+    install: "apt-get install -y python3-venv",
+};
+/// Node, for npm packages.
+pub const NODE: Tool =
+    Tool { name: "Node with npm", probe: ("npm", &["--version"]), install: "apt-get install -y nodejs npm" };
 /// The nightly toolchain, for fuzzing.
 pub const NIGHTLY: Tool = Tool {
     name: "nightly Rust",
