@@ -37,6 +37,13 @@ impl Message {
         Self { topic: topic.into(), body: body.into(), flag: 0, properties: Properties::new() }
     }
 
+    /// Another body, for those who send many messages that differ in nothing else.
+    #[must_use]
+    pub fn with_body(mut self, body: impl Into<Bytes>) -> Self {
+        self.body = body.into();
+        self
+    }
+
     /// The tag, one per message: what consumers filter by. An empty one removes it.
     #[must_use]
     pub fn with_tag(mut self, tag: impl AsRef<str>) -> Self {
