@@ -84,9 +84,7 @@ async def pull(namesrv: str, topic: str, group: str) -> None:
 async def push(namesrv: str, topic: str, group: str, how: str) -> None:
     orderly = how == "orderly"
     topics = {topic: "*" if orderly else how}
-    async with PushConsumer(
-        namesrv, group=group, topics=topics, orderly=orderly, listener=enter, consume_from="first"
-    ):
+    async with PushConsumer(namesrv, group=group, topics=topics, orderly=orderly, listener=enter, consume_from="first"):
         await closed()
 
 

@@ -48,6 +48,8 @@ mod _native {
         module.add("__version__", env!("CARGO_PKG_VERSION"))?;
         module.add("CONSUMED", super::push::CONSUMED)?;
         module.add("RELEASED", super::push::RELEASED)?;
-        super::errors::install(module)
+        super::errors::install(module)?;
+        // The package says what is exported; nothing of this module is.
+        module.delattr("__all__")
     }
 }

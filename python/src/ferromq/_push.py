@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
     Topics = str | Iterable[str] | Mapping[str, str]
 
+THREADS_END_WITHIN = 1.0
+"""Seconds for worker threads to end after everything they had was settled or given up."""
+
 Listener = TypeVar("Listener", bound=Callable[..., Any])
 
 
@@ -141,4 +144,4 @@ class PushBase:
         return self._native.close(None)
 
     def _end_exit(self, seconds: float) -> None:
-        self._join_threads(seconds)
+        self._join_threads(min(seconds, THREADS_END_WITHIN))

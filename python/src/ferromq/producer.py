@@ -119,7 +119,8 @@ class Producer(ProducerBase):
         return receipt
 
     async def send_many(self, messages: Iterable[Message]) -> list[Receipt]:
-        """Sends messages, each on its own, and waits for all. Receipts come in the order of the messages.
+        """Sends messages, each on its own and many at a time, and waits for all. Receipts come in the order of the messages;
+        the messages of one sharding key need not be stored in that order.
 
         Raises SendManyError, with the result of each, when some were not sent; ValidationError, before anything is sent,
         when one cannot be.

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from ferromq import _exit, _native
 from ferromq._listen import Batch, Share
 from ferromq._loop import Loop
-from ferromq._push import PushBase
+from ferromq._push import THREADS_END_WITHIN, PushBase
 from ferromq.errors import ClosedError
 
 if TYPE_CHECKING:
@@ -20,8 +21,11 @@ if TYPE_CHECKING:
 
     from ferromq._native import MessageView
 
-THREADS_END_WITHIN = 1.0
-"""Seconds for worker threads to end after everything they had was settled or given up."""
+
+def _is_cancelled() -> bool:
+    """Whether the current task is being cancelled. Python 3.10 cannot tell; there a worker ends in case of doubt."""
+    task = asyncio.current_task()
+    return sys.version_info < (3, 11) or (task is not None and task.cancelling() > 0)
 
 
 class PushConsumer(PushBase):
@@ -176,9 +180,10 @@ class PushConsumer(PushBase):
         try:
             await listener(message)
         except asyncio.CancelledError as error:
-            if self._hands.stopping:
+            if _is_cancelled():
                 batch.given_up()
                 raise
+            # Something that the listener waited for was cancelled, not the worker.
             batch.failed(error)
         except Exception as error:
             batch.failed(error)

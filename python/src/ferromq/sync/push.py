@@ -7,7 +7,7 @@ import threading
 from typing import TYPE_CHECKING
 
 from ferromq import _exit
-from ferromq._push import Listener, PushBase
+from ferromq._push import THREADS_END_WITHIN, Listener, PushBase
 from ferromq._wait import SLICE, wait
 from ferromq.errors import ClosedError
 
@@ -18,9 +18,6 @@ if TYPE_CHECKING:
 
     from ferromq import _native
     from ferromq._native import MessageView
-
-THREADS_END_WITHIN = 1.0
-"""Seconds for worker threads to end after everything they had was settled or given up."""
 
 
 class PushConsumer(PushBase):
