@@ -22,7 +22,7 @@ export type LogLevel = 'off' | 'error' | 'warn' | 'info' | 'debug'
 export interface LogOptions {
   /** Where log lines go. Default: warnings and errors become warnings of the process (`process.emitWarning`). */
   logger?: Logger
-  /** The least bad level the logger gets. Default: `warn`. */
+  /** The least bad level that is logged, with or without a logger. Default: `warn`. */
   logLevel?: LogLevel
 }
 
@@ -39,21 +39,25 @@ type Method = (typeof METHODS)[number]
 export class Log {
   readonly #logger: Logger | undefined
   readonly #level: number
+  /** Somebody has chosen: the library's records go here too. */
+  readonly #isSet: boolean
 
   constructor(options: LogOptions) {
-    const { logger, logLevel = DEFAULT } = options
+    const { logger, logLevel } = options
     if (logger !== undefined) {
       if (logger === null || typeof logger !== 'object') throw wrong('logger', 'an object', logger)
       METHODS.forEach((method) => callable(`logger.${method}`, logger[method]))
     }
-    if (!LEVELS.includes(logLevel)) throw unknownName('logLevel', String(logLevel), LEVELS)
+    const level = logLevel ?? DEFAULT
+    if (!LEVELS.includes(level)) throw unknownName('logLevel', String(level), LEVELS)
     this.#logger = logger
-    this.#level = LEVELS.indexOf(logLevel)
+    this.#level = LEVELS.indexOf(level)
+    this.#isSet = logger !== undefined || logLevel !== undefined
   }
 
-  /** The object is open: its logger gets the library's records. */
+  /** The object is open. */
   open(): void {
-    if (this.#logger !== undefined) {
+    if (this.#isSet) {
       open.add(this)
       setLevel()
     }
@@ -77,19 +81,30 @@ export class Log {
     return this.#level
   }
 
+  get hasLogger(): boolean {
+    return this.#logger !== undefined
+  }
+
   /** True when the other writes to the same logger. */
   isLike(other: Log): boolean {
     return this.#logger === other.#logger && this.#level === other.#level
   }
 }
 
-/** Those with loggers. */
+/** Those of open objects that were given a logger or a level. */
 const open = new Set<Log>()
 const fallback = new Log({})
 
+/** Who gets the library's records. */
+function listeners(): Log[] {
+  if (open.size === 0) return [fallback]
+  const loggers = [...open].filter((log) => log.hasLogger)
+  const logs = loggers.length > 0 ? loggers : [...open]
+  return logs.filter((log, index) => logs.findIndex((other) => other.isLike(log)) === index)
+}
+
 function setLevel(): void {
-  const levels = open.size === 0 ? [fallback.level] : [...open].map((log) => log.level)
-  native.setLogLevel(LEVELS[Math.max(...levels)])
+  native.setLogLevel(LEVELS[Math.max(...listeners().map((log) => log.level))])
 }
 
 function warn(message: string, details: unknown[]): void {
@@ -100,9 +115,7 @@ function warn(message: string, details: unknown[]): void {
 function write(record: NativeRecord): void {
   const method: Method = record.level === 'trace' ? 'debug' : record.level
   const message = `${record.target}: ${record.message}`
-  const logs = open.size === 0 ? [fallback] : [...open]
-  const distinct = logs.filter((log, index) => logs.findIndex((other) => other.isLike(log)) === index)
-  distinct.forEach((log) => log.write(method, message))
+  listeners().forEach((log) => log.write(method, message))
 }
 
 native.gatherLog(() => {

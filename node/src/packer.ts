@@ -71,7 +71,7 @@ export class Packer {
     const row = this.#at
     this.#reserveNumbers(OUTGOING_COLUMNS)
     this.#at = row + OUTGOING_COLUMNS
-    const same = topic === this.#topic
+    const same = topic === this.#topic && topic !== undefined
     const topicLength = same ? -1 : this.#text(text('topic', topic))
     this.#topic = topic
     const tagLength = tag === undefined ? -1 : this.#text(text('tag', tag))

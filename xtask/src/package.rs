@@ -4,6 +4,7 @@
 //! them into a clean environment and never looks at the source tree. The test suites build in the dev profile, which shares
 //! all its work with the other suites; the command itself builds in the release profile.
 mod clean;
+pub mod node;
 pub mod server;
 
 use crate::run::target_dir;
@@ -29,7 +30,10 @@ pub struct Part {
 }
 
 /// All parts.
-pub const PARTS: &[Part] = &[Part { name: "server", needs: &[VENV, NODE], build: server::build }];
+pub const PARTS: &[Part] = &[
+    Part { name: "server", needs: &[VENV, NODE], build: server::build },
+    Part { name: "node", needs: &[NODE], build: node::build },
+];
 
 impl Order {
     /// Packages for tests: dev profile, in a folder of their own.

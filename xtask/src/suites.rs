@@ -77,6 +77,13 @@ pub const SUITES: &[Suite] = &[
         run: package::server::suite,
     },
     Suite {
+        name: "node",
+        what: "the npm package, installed and used; its examples, driver and types",
+        needs: &[NODE],
+        long: false,
+        run: package::node::suite,
+    },
+    Suite {
         name: "interop",
         what: "official clients and brokers, 5.4.0 and 4.9.7, both header codecs",
         needs: &[JDK, MAVEN],

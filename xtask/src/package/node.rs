@@ -118,16 +118,26 @@ fn run_tests(folder: &Folder) -> Result<Counts, String> {
     let mut test = Command::new("node");
     test.current_dir(folder.path()).env_remove("FERROMQ_BIN").env_remove("NODE_PATH").env_remove("NAMESRV_ADDR");
     test.env("PATH", path_of(folder.path(), &["node"])?);
-    test.args(["--test", "--test-reporter=tap", "test/"]);
+    test.args(["--test", "--test-reporter=tap"]).args(test_files(folder)?);
     let (ok, lines) = run_teed(&mut test)?;
     Ok(node_counts(ok, &lines))
+}
+
+/// The files of tests; beside them lie their helpers and programs.
+fn test_files(folder: &Folder) -> Result<Vec<PathBuf>, String> {
+    let path = folder.path().join("test");
+    let entries = std::fs::read_dir(&path).map_err(|e| format!("cannot read {}: {e}", path.display()))?;
+    let mut files: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
+    files.retain(|file| file.to_string_lossy().ends_with(".test.mjs"));
+    files.sort();
+    Ok(files)
 }
 
 /// The declarations as strict users see them: from ES modules and from CommonJS.
 fn check_types(folder: &Folder) -> Result<Counts, String> {
     let sources = root().join("node");
-    let lock: Vec<_> = ["typescript@~5.9.0", "@types/node@^18.19.0"].to_vec();
-    run(Command::new("npm").current_dir(folder.path()).args(["install"]).args(NPM).args(lock))?;
+    let tools = ["typescript@~5.9.0", "@types/node@^18.19.0"];
+    run(Command::new("npm").current_dir(folder.path()).arg("install").args(NPM).args(tools))?;
     copy_folder(&sources.join("types"), &folder.path().join("types"))?;
     let mut tsc = Command::new("node");
     tsc.current_dir(folder.path()).args(["node_modules/typescript/bin/tsc", "--project", "types"]);

@@ -8,18 +8,18 @@ use std::process::Command;
 
 /// Builds both.
 pub fn build(order: &Order) -> Result<Vec<PathBuf>, String> {
-    Ok(vec![wheel(order)?, npm(order)?])
+    Ok(vec![wheel(order, "python/server", "ferromq_server-")?, npm(order)?])
 }
 
-/// The wheel, with a manylinux tag that auditwheel agrees with.
-fn wheel(order: &Order) -> Result<PathBuf, String> {
+/// The wheel of a project, whose file's name begins so, with a manylinux tag that auditwheel agrees with.
+pub fn wheel(order: &Order, project: &str, begin: &str) -> Result<PathBuf, String> {
     let tools = Venv::tools()?;
     let folder = Folder::new("ferromq-wheel")?;
     let mut maturin = Command::new(tools.program("maturin"));
-    maturin.current_dir(root().join("python").join("server")).env("CARGO_TARGET_DIR", target_dir());
+    maturin.current_dir(root().join(project)).env("CARGO_TARGET_DIR", target_dir());
     maturin.args(["build", "--quiet", "--profile", order.profile, "--out"]).arg(folder.path());
     run(&mut maturin)?;
-    let wheel = only_file(folder.path(), "ferromq_server-", ".whl")?;
+    let wheel = only_file(folder.path(), begin, ".whl")?;
     check_tag(&tools, &wheel)?;
     keep(order, &wheel)
 }
@@ -41,7 +41,7 @@ pub fn check_tag(tools: &Venv, wheel: &Path) -> Result<(), String> {
 }
 
 /// The npm package.
-fn npm(order: &Order) -> Result<PathBuf, String> {
+pub fn npm(order: &Order) -> Result<PathBuf, String> {
     run(cargo().args(["build", "--quiet", "--package", "ferromq-cli", "--profile", order.profile]))?;
     let folder = Folder::new("ferromq-npm")?;
     let package = folder.path().join("package");
@@ -65,7 +65,7 @@ fn npm(order: &Order) -> Result<PathBuf, String> {
 }
 
 /// Moves a finished package to where packages belong.
-fn keep(order: &Order, file: &Path) -> Result<PathBuf, String> {
+pub fn keep(order: &Order, file: &Path) -> Result<PathBuf, String> {
     let target = order.out.join(file.file_name().unwrap_or_default());
     std::fs::copy(file, &target).map_err(|e| format!("cannot write {}: {e}", target.display()))?;
     Ok(target)
@@ -74,7 +74,7 @@ fn keep(order: &Order, file: &Path) -> Result<PathBuf, String> {
 /// The suite: both packages installed where nothing else is, their tests run there.
 pub fn suite() -> Result<Counts, String> {
     let order = Order::for_tests()?;
-    let (wheel, npm) = (wheel(&order)?, npm(&order)?);
+    let (wheel, npm) = (wheel(&order, "python/server", "ferromq_server-")?, npm(&order)?);
     let mut counts = test_wheel(&wheel)?;
     counts.add(&test_npm(&npm)?);
     Ok(counts)
