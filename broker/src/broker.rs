@@ -9,7 +9,7 @@ use crate::remoting::{Port, RemotingHandler};
 use crate::service::arrivals::Arrivals;
 use crate::service::{
     changes, clock, delay, filters, groups, heartbeat, holds, identity, locks, members, offsets, persist, stats,
-    topics, transaction,
+    topic_puts, topics, transaction,
 };
 use crate::service::{Identity, Service};
 use crate::store_options::{delay_levels, store_options};
@@ -302,6 +302,7 @@ fn new_service(
         delay,
         transactions: transaction::Transactions::new(),
         stats: stats::Stats::new(),
+        topic_puts: topic_puts::TopicPuts::new(&store, clock::now_ms()),
         changes,
         unique_ids: UniqueIdGenerator::new(identity.store_host.ip(), std::process::id(), random, 0),
         files: parking_lot::Mutex::new(()),
@@ -333,6 +334,7 @@ async fn housekeeping(service: Arc<Service>, mut stopped: watch::Receiver<bool>)
         }
         let now = clock::now_ms();
         service.stats.sample(now);
+        service.topic_puts.sample(&service.store, now);
         service.locks.sweep(now);
         let expired = heartbeat::expire(&service);
         if expired > 0 {

@@ -51,7 +51,7 @@ pub(super) fn handle(context: &Context<'_>, request: &Command) -> Option<Reply> 
         | code::CLEAN_UNUSED_TOPIC
         | code::DELETE_EXPIRED_COMMITLOG
         | code::RESUME_CHECK_HALF_MESSAGE => return Some(later(context, request)),
-        _ => return None,
+        _ => super::cold::handle(request)?,
     };
     Some(reply.unwrap_or_else(|refusal| Reply::refused(request, &refusal)))
 }

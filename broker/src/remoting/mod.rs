@@ -8,6 +8,7 @@
 //! request is never answered; an answer has the codec of its request.
 mod admin;
 mod call;
+mod cold;
 mod consumer;
 mod link;
 mod reply;

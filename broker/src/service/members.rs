@@ -332,7 +332,8 @@ impl Members {
                 client_id: connection.client_id,
                 language: connection.language,
                 last_update_timestamp: client.last_update_ms,
-                remote_ip: connection.client_addr,
+                // Java writes its address object, with an empty host name before the slash.
+                remote_ip: format!("/{}", connection.client_addr),
                 version: connection.version,
             }
         };

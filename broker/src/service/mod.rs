@@ -33,6 +33,7 @@ pub mod request_reply;
 pub mod runtime_info;
 pub mod send;
 pub mod stats;
+pub mod topic_puts;
 pub mod topics;
 pub mod transaction;
 
@@ -107,6 +108,8 @@ pub struct Service {
     pub transactions: transaction::Transactions,
     /// Counters.
     pub stats: stats::Stats,
+    /// How many messages every topic got.
+    pub topic_puts: topic_puts::TopicPuts,
     /// What has to be written or registered.
     pub changes: Arc<changes::Changes>,
     /// Ids for messages that come without one.

@@ -186,6 +186,9 @@ pub fn broker_stats(service: &Service, name: Option<&str>, key: Option<&str>) ->
         let remark = format!("The stats <{}> <{}> not exist", name.unwrap_or("null"), key.unwrap_or("null"));
         Refusal::system_error(remark)
     };
+    if let (Some("TOPIC_PUT_NUMS"), Some(topic)) = (name, key) {
+        return service.topic_puts.stats(&service.store, topic, now_ms()).ok_or_else(missing);
+    }
     let (Some("GROUP_GET_NUMS"), Some((topic, group))) = (name, key.and_then(|key| key.split_once('@'))) else {
         return Err(missing());
     };

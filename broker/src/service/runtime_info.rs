@@ -25,7 +25,6 @@ const ZEROES: &[&str] = &[
     "putMessageEntireTimeMax",
     "queryThreadPoolQueueHeadWaitTimeMills",
     "queryThreadPoolQueueSize",
-    "remainTransientStoreBufferNumbs",
     "sendThreadPoolQueueHeadWaitTimeMills",
     "sendThreadPoolQueueSize",
     "timerCongestNum",
@@ -48,6 +47,7 @@ pub fn table(service: &Service) -> BTreeMap<String, String> {
     let mut table = BTreeMap::new();
     ZEROES.iter().for_each(|key| put(&mut table, key, 0));
     CAPACITIES.iter().for_each(|(key, value)| put(&mut table, key, value));
+    put(&mut table, "remainTransientStoreBufferNumbs", i32::MAX); // there is no such pool
     put(&mut table, "timerEnqueueTps", "0.0");
     put(&mut table, "timerDequeueTps", "0.0");
     put(&mut table, "putMessageDistributeTime", "");
@@ -71,7 +71,9 @@ fn broker(service: &Service, table: &mut BTreeMap<String, String>) {
     put(table, "bootTimestamp", stats.boot_timestamp);
     put(table, "runtime", elapsed(now_ms() - stats.boot_timestamp));
     put(table, "startAcceptSendRequestTimeStamp", service.config().start_accept_send_request_time_stamp);
-    put(table, "msgPutTotalTodayNow", stats.put_messages.load(Relaxed));
+    // As the reference counts: without what the system sends itself.
+    let clients = |topic: &str| !service.topics.is_system(topic);
+    put(table, "msgPutTotalTodayNow", service.topic_puts.all_since_start(&service.store, clients));
     put(table, "msgGetTotalTodayNow", stats.get_messages.load(Relaxed));
     let puts = stats.put_messages.load(Relaxed).max(1);
     put(table, "putMessageTimesTotal", puts);
@@ -117,6 +119,7 @@ fn rates(service: &Service, table: &mut BTreeMap<String, String>) {
     put(table, "getMissTps", text(rates.missed));
     put(table, "getTotalTps", text(both));
     put(table, "getTransferredTps", text(rates.transferred));
+    put(table, "getTransferedTps", text(rates.transferred)); // the spelling of 4.9, whose tools need it
 }
 
 fn schedule(service: &Service, table: &mut BTreeMap<String, String>) {

@@ -171,14 +171,15 @@ pub(super) fn consume_queue(service: &Service, request: &Command) -> Result<Repl
     }
     body.set("maxQueueIndex", max);
     body.set("minQueueIndex", min);
-    if from >= min && from < max {
-        body.set("queueData", Value::array(units.iter().map(unit)));
-    }
+    body.set("queueData", Value::array(units.iter().map(unit)));
     if let Some(subscription) = &subscription {
         body.set("subscriptionData", subscription.to_json());
     }
-    let outside = format!("Index {from} is not exist!");
-    let remark = if from < min || from >= max { outside } else { NO_REMARK.to_owned() };
+    if from < min || from >= max {
+        let remark = Some(format!("Index {from} is not exist!"));
+        return Ok(Reply::Command(Command::response_to(request, response::SUCCESS, remark)));
+    }
+    let remark = NO_REMARK.to_owned();
     let mut answer = Command::response_to(request, response::SUCCESS, Some(remark));
     answer.body = body.write(Flavour::Quoted).into();
     Ok(Reply::Command(answer))
