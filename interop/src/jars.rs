@@ -10,7 +10,7 @@ use std::sync::Mutex;
 pub struct Jars {
     /// Folder of this release, for logs and homes.
     pub folder: PathBuf,
-    /// Class path with the jars and the compiled `Peer`.
+    /// Class path with the jars and the compiled test programs.
     pub class_path: String,
 }
 
@@ -44,10 +44,12 @@ impl Jars {
             fetch(&folder, release)?;
             fs::write(&complete, "").map_err(|e| format!("cannot write {}: {e}", complete.display()))?;
         }
-        let source = here.join("java").join("Peer.java");
-        let class = folder.join("classes").join("Peer.class");
-        if modified(&class) < modified(&source) {
-            compile(&folder, &source)?;
+        for program in ["Peer", "Operator"] {
+            let source = here.join("java").join(format!("{program}.java"));
+            let class = folder.join("classes").join(format!("{program}.class"));
+            if modified(&class) < modified(&source) {
+                compile(&folder, &source)?;
+            }
         }
         let class_path = format!("{}/classes:{}/lib/*", folder.display(), folder.display());
         Ok(Jars { folder, class_path })
@@ -81,7 +83,7 @@ fn compile(folder: &Path, source: &Path) -> Result<(), String> {
     let mut javac = Command::new("javac");
     javac.arg("-nowarn").arg("-cp").arg(format!("{}/lib/*", folder.display()));
     javac.arg("-d").arg(folder.join("classes")).arg(source);
-    must(&mut javac, "javac refused Peer.java")
+    must(&mut javac, "javac refused a test program")
 }
 
 fn must(command: &mut Command, what: &str) -> Result<(), String> {

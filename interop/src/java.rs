@@ -64,6 +64,20 @@ impl Java {
     }
 
     fn launch(options: PeerOptions, flags: &[&str], words: &[&str]) -> Result<Java, JavaError> {
+        Java::run(options, flags, "Peer", words)
+    }
+
+    /// Runs a file of steps of `Operator` (see Operator.java) and returns its lines. `namesrv` must be among the values.
+    pub fn operate(release: Release, steps: &Path, values: &[(&str, &str)]) -> Result<Vec<String>, JavaError> {
+        let values: Vec<String> = values.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        let file = steps.display().to_string();
+        let words: Vec<&str> = std::iter::once(file.as_str()).chain(values.iter().map(String::as_str)).collect();
+        // The commands call System.exit, which is intercepted.
+        let flags = [REBALANCE_OFTEN, "-Djava.security.manager=allow"];
+        Java::run(PeerOptions::new(release, HeaderCodec::Json), &flags, "Operator", &words)?.finish()
+    }
+
+    fn run(options: PeerOptions, flags: &[&str], class: &str, words: &[&str]) -> Result<Java, JavaError> {
         let jars = Jars::get(options.release)?;
         let home = jars.folder.join("home");
         write_logging(&home, &["tools"])?;
@@ -73,7 +87,7 @@ impl Java {
         command.args(flags).arg("-Drocketmq.client.logUseSlf4j=true");
         command.arg(format!("-Drocketmq.client.localOffsetStoreDir={}", scratch.display()));
         command.arg(format!("-Duser.home={}", home.display())).env("ROCKETMQ_HOME", &home);
-        command.arg("-cp").arg(&jars.class_path).arg("Peer").args(words);
+        command.arg("-cp").arg(&jars.class_path).arg(class).args(words);
         let mut java = Java::start(command)?;
         java.scratch = Some(scratch);
         Ok(java)

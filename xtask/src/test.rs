@@ -10,6 +10,9 @@ use std::time::Instant;
 /// Runs the command.
 pub fn main(args: &[String]) -> Result<(), String> {
     let full = args.iter().any(|a| a == "--full");
+    if full {
+        std::env::set_var("FERROMQ_FULL", "1"); // tests that repeat others with another release ask for it
+    }
     let only = args.iter().position(|a| a == "--only").and_then(|i| args.get(i + 1));
     if args.iter().any(|a| a == "--list") {
         SUITES.iter().for_each(|s| println!("{:12} {}{}", s.name, s.what, if s.long { " (--full)" } else { "" }));
