@@ -2,25 +2,26 @@
 use crate::run::{built, cargo, root, run};
 use std::process::Command;
 
-/// Generated file and the arguments of `ferromq` that print it.
-const FILES: &[(&str, &[&str])] = &[
-    ("docs/broker-configuration.md", &["broker", "--print-reference"]),
-    ("docs/broker.conf", &["broker", "--print-sample"]),
-    ("docs/namesrv-configuration.md", &["namesrv", "--print-reference"]),
+/// Generated file, and the program and arguments that print it.
+const FILES: &[(&str, &str, &[&str])] = &[
+    ("docs/broker-configuration.md", "ferromq", &["broker", "--print-reference"]),
+    ("docs/broker.conf", "ferromq", &["broker", "--print-sample"]),
+    ("docs/namesrv-configuration.md", "ferromq", &["namesrv", "--print-reference"]),
+    ("c-include/ferromq.h", "ferromq-c-header", &[]),
 ];
 
 /// Runs the command.
 pub fn main(args: &[String]) -> Result<(), String> {
     let check = args.iter().any(|a| a == "--check");
-    run(cargo().args(["build", "--quiet", "--package", "ferromq-cli"]))?;
+    run(cargo().args(["build", "--quiet", "--package", "ferromq-cli", "--package", "ferromq-c-header"]))?;
     let mut stale = Vec::new();
-    for (file, arguments) in FILES {
-        let out = Command::new(built("ferromq", "debug"))
+    for (file, program, arguments) in FILES {
+        let out = Command::new(built(program, "debug"))
             .args(*arguments)
             .output()
-            .map_err(|e| format!("cannot run ferromq {}: {e}", arguments.join(" ")))?;
+            .map_err(|e| format!("cannot run {program} {}: {e}", arguments.join(" ")))?;
         if !out.status.success() {
-            return Err(format!("ferromq {} failed: {}", arguments.join(" "), String::from_utf8_lossy(&out.stderr)));
+            return Err(format!("{program} {} failed: {}", arguments.join(" "), String::from_utf8_lossy(&out.stderr)));
         }
         let path = root().join(file);
         if std::fs::read(&path).unwrap_or_default() == out.stdout {
@@ -29,7 +30,7 @@ pub fn main(args: &[String]) -> Result<(), String> {
         if check {
             stale.push(*file);
         } else {
-            std::fs::create_dir_all(root().join("docs")).map_err(|e| e.to_string())?;
+            std::fs::create_dir_all(path.parent().unwrap_or(&path)).map_err(|e| e.to_string())?;
             std::fs::write(&path, &out.stdout).map_err(|e| format!("cannot write {file}: {e}"))?;
             println!("wrote {file}");
         }

@@ -3,6 +3,7 @@
 //! Plain standard library, so that it builds in seconds on a machine that has only Rust. Every command runs from the
 //! repository root, whatever the caller's directory is, and ends with an exit code that scripts can use.
 mod bench;
+mod bench_bridge;
 mod demo;
 mod gen;
 mod package;

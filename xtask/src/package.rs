@@ -3,8 +3,10 @@
 //! Each language has a module below with two functions: `build`, which makes its packages, and a test suite that installs
 //! them into a clean environment and never looks at the source tree. The test suites build in the dev profile, which shares
 //! all its work with the other suites; the command itself builds in the release profile.
-mod clean;
+pub mod clean;
 pub mod node;
+pub mod programs;
+pub mod python;
 pub mod server;
 
 use crate::run::target_dir;
@@ -32,6 +34,7 @@ pub struct Part {
 /// All parts.
 pub const PARTS: &[Part] = &[
     Part { name: "server", needs: &[VENV, NODE], build: server::build },
+    Part { name: "python", needs: &[VENV], build: python::build },
     Part { name: "node", needs: &[NODE], build: node::build },
 ];
 
@@ -39,6 +42,20 @@ impl Order {
     /// Packages for tests: dev profile, in a folder of their own.
     pub fn for_tests() -> Result<Self, String> {
         Self::new(target_dir().join("test-packages"), "dev")
+    }
+
+    /// Packages for benchmarks: release profile, in a folder of their own.
+    pub fn for_benchmarks() -> Result<Self, String> {
+        Self::new(target_dir().join("bench-packages"), "release")
+    }
+
+    /// The folder below the target directory into which cargo puts what it builds.
+    pub fn directory(&self) -> &'static str {
+        if self.profile == "dev" {
+            "debug"
+        } else {
+            self.profile
+        }
     }
 
     fn new(out: PathBuf, profile: &'static str) -> Result<Self, String> {

@@ -77,6 +77,13 @@ pub const SUITES: &[Suite] = &[
         run: package::server::suite,
     },
     Suite {
+        name: "python",
+        what: "the wheel, installed and used without a compiler; types, lints, examples, driver",
+        needs: &[VENV],
+        long: false,
+        run: package::python::suite,
+    },
+    Suite {
         name: "node",
         what: "the npm package, installed and used; its examples, driver and types",
         needs: &[NODE],
@@ -89,6 +96,13 @@ pub const SUITES: &[Suite] = &[
         needs: &[JDK, MAVEN],
         long: false,
         run: run_interop,
+    },
+    Suite {
+        name: "languages",
+        what: "every language's driver against Apache's brokers, 5.4.0 and 4.9.7",
+        needs: package::programs::SUITE_NEEDS,
+        long: false,
+        run: package::programs::suite,
     },
     Suite { name: "demo", what: "the demo agrees with its data", needs: &[], long: false, run: run_demo },
     Suite {
@@ -160,7 +174,13 @@ fn run_probe() -> Result<Counts, String> {
 }
 
 fn run_demo() -> Result<Counts, String> {
-    Ok(Counts::one(demo::main(&["--pace".into(), "4".into()]).map_err(|e| println!("{e}")).is_ok()))
+    match demo::run(&["--pace".into(), "4".into()]) {
+        Ok(missing) => Ok(Counts { skipped: missing, ..Counts::one(true) }),
+        Err(reason) => {
+            println!("{reason}");
+            Ok(Counts::one(false))
+        }
+    }
 }
 
 /// Seconds that each decoder is fuzzed, unless the environment variable FUZZ_SECONDS says otherwise.
@@ -201,7 +221,8 @@ fn fuzz(fuzz: &Path) -> Result<Counts, String> {
 }
 
 /// Adds up the `test result:` lines of cargo and the `SKIPPED reason` lines of our tests.
-fn count_cargo((ok, lines): (bool, Vec<String>)) -> Result<Counts, String> {
+/// Counts what `cargo test` printed.
+pub fn count_cargo((ok, lines): (bool, Vec<String>)) -> Result<Counts, String> {
     let mut counts = Counts::default();
     for line in &lines {
         if let Some(rest) = line.trim_start().strip_prefix("test result: ") {

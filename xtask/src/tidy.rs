@@ -76,7 +76,8 @@ fn check_rust(file: &Path, text: &str, problems: &mut Vec<String>) {
     let lines: Vec<&str> = text.lines().collect();
     let code = strip(text);
     let code: Vec<&str> = code.lines().collect();
-    let tests_from = code.iter().position(|l| l.trim().starts_with("#[cfg(") && l.contains("test")).unwrap_or(code.len());
+    let tests_from =
+        code.iter().position(|l| l.trim().starts_with("#[cfg(") && l.contains("test")).unwrap_or(code.len());
     for (start, end) in functions(&code) {
         if end - start + 1 > FUNCTION_LINES_MAX {
             problems.push(format!("{name}:{}: a function of {} lines", start + 1, end - start + 1));

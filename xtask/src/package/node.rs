@@ -94,21 +94,24 @@ fn pack(order: &Order, folder: &Folder, begin: &str) -> Result<PathBuf, String> 
     keep(order, &only_file(folder.path(), begin, ".tgz")?)
 }
 
+/// Installs packages into a folder where nothing else is. Offline: what users install needs nothing but these files.
+pub fn install(packages: &[PathBuf], folder: &Path) -> Result<(), String> {
+    let manifest = folder.join("package.json");
+    std::fs::write(&manifest, "{\"private\": true}\n").map_err(|e| format!("cannot write {}: {e}", manifest.display()))?;
+    run(Command::new("npm").current_dir(folder).args(["install", "--offline"]).args(NPM).args(packages))
+}
+
 /// The suite: the packages installed where nothing else is, their tests run there without a compiler.
 pub fn suite() -> Result<Counts, String> {
     let order = Order::for_tests()?;
     let mut packages = build(&order)?;
     packages.push(server_package(&order)?);
     let folder = Folder::new("ferromq-node")?;
-    let failed = |e: std::io::Error| format!("cannot write to {}: {e}", folder.path().display());
-    std::fs::write(folder.path().join("package.json"), "{\"private\": true}\n").map_err(failed)?;
-    // Offline: what users install needs nothing but these files.
-    let mut install = Command::new("npm");
-    run(install.current_dir(folder.path()).args(["install", "--offline"]).args(NPM).args(&packages))?;
+    install(&packages, folder.path())?;
     copy_folder(&root().join("node").join("test"), &folder.path().join("test"))?;
     copy_folder(&root().join("examples").join("node"), &folder.path().join("examples"))?;
     let driver = root().join("conformance").join("drivers").join("node.mjs");
-    std::fs::copy(driver, folder.path().join("driver.mjs")).map_err(failed)?;
+    std::fs::copy(driver, folder.path().join("driver.mjs")).map_err(|e| format!("cannot copy the driver: {e}"))?;
     let mut counts = run_tests(&folder)?;
     counts.add(&check_types(&folder)?);
     Ok(counts)
