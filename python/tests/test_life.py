@@ -115,6 +115,8 @@ def test_what_was_enqueued_is_sent_at_the_end(script: Any, ferromq_broker: Any, 
 
 INTERRUPT = """
 import signal
+# Who runs the tests in the background may have had it ignored.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 def interrupt(main=threading.main_thread().ident, waits={"wait", "_poll_until", "_take", "select"}):
     while sys._current_frames()[main].f_code.co_name not in waits:
         time.sleep(0.001)

@@ -49,6 +49,9 @@ __all__ = [
 class SendManyError(FerroMQError):
     """Some messages of one `send_many` were not sent. `code`, `retriable` and `not_sent` are those of the first failure."""
 
+    code: int
+    retriable: bool
+    not_sent: bool
     results: list[Receipt | FerroMQError]
     """One per message, in the order in which they were given: its receipt, or why it was not sent."""
 

@@ -64,9 +64,14 @@ class PushConsumer(PushBase):
         self._closing: asyncio.Future[None] | None = None
 
     async def start(self) -> None:
-        """Joins the group and begins to call the listener. Raises FerroMQError, NoNameServerError for example."""
+        """Joins the group and begins to call the listener. Raises FerroMQError, NoNameServerError for example, and is
+        closed then."""
         self._started = True
-        await self._loop.call(self._native.start)
+        try:
+            await self._loop.call(self._native.start)
+        except BaseException:
+            await self.close()
+            raise
         if self._listener is None or self._threads or self._tasks:
             return
         if inspect.iscoroutinefunction(self._listener) or inspect.iscoroutinefunction(
@@ -80,11 +85,7 @@ class PushConsumer(PushBase):
             self._start_threads()
 
     async def __aenter__(self) -> Self:
-        try:
-            await self.start()
-        except BaseException:
-            await self.close()
-            raise
+        await self.start()
         return self
 
     async def __aexit__(

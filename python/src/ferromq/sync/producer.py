@@ -147,6 +147,8 @@ class _Deliveries(Completions):
 
     def flush(self) -> None:
         """In line with what is delivered: callbacks come before the answer."""
+        if threading.current_thread() is self._thread:
+            raise RuntimeError("flush waits for on_delivery, and cannot be called in it")
         answered = threading.Event()
         answers: list[FerroMQError | None] = []
 

@@ -42,18 +42,19 @@ class PushConsumer(PushBase):
     listen.__doc__ = PushBase.listen.__doc__
 
     def start(self) -> None:
-        """Joins the group and begins to call the listener. Raises FerroMQError, NoNameServerError for example."""
+        """Joins the group and begins to call the listener. Raises FerroMQError, NoNameServerError for example, and is
+        closed then."""
         self._started = True
-        wait(self._native.start(None))
+        try:
+            wait(self._native.start(None))
+        except BaseException:
+            self.close()
+            raise
         if self._listener is not None and not self._threads:
             self._start_threads()
 
     def __enter__(self) -> Self:
-        try:
-            self.start()
-        except BaseException:
-            self.close()
-            raise
+        self.start()
         return self
 
     def __exit__(
