@@ -259,11 +259,12 @@ fn identity(config: &BrokerConfig, port: u16) -> Result<Identity, StartError> {
 /// Opens the data and reads the tables.
 async fn open(mut config: BrokerConfig, identity: Identity) -> Result<Arc<Service>, StartError> {
     config.listen_port = i32::from(identity.store_host.port());
-    let options = store_options(&config)?;
+    let mut options = store_options(&config)?;
     let holds = Arc::new(holds::Holds::new());
     let delay = Arc::new(delay::Delay::new(delay_levels(&config)?));
     let listener = Arc::new(Arrivals { holds: Arc::clone(&holds), delay: Arc::clone(&delay) });
     let opened = tokio::task::spawn_blocking(move || {
+        options.batch_topics = persist::batch_topics(&config);
         let store = Store::open(options, listener)?;
         let service = new_service(config, identity, store, holds, delay);
         if let Err(error) = persist::load(&service) {

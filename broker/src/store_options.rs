@@ -6,6 +6,9 @@ use ferromq_store::{FlushMode, IndexOptions, ReadLimits, StoreOptions, UNIT_BYTE
 use std::path::PathBuf;
 use std::time::Duration;
 
+/// Bytes of a batch consume queue unit (store.md 3.6).
+const BATCH_UNIT_BYTES: usize = 46;
+
 /// The options, or the property that makes no sense.
 pub(crate) fn store_options(config: &BrokerConfig) -> Result<StoreOptions, ConfigError> {
     let mut options = StoreOptions::new(&config.store_path_root_dir);
@@ -14,6 +17,8 @@ pub(crate) fn store_options(config: &BrokerConfig) -> Result<StoreOptions, Confi
     options.commit_log_read_only = directories("readOnlyCommitLogStorePaths", read_only)?;
     options.segment_size = u64::from(config.mapped_file_size_commit_log.unsigned_abs());
     options.consume_queue_file_units = size(config.mapped_file_size_consume_queue).div_ceil(UNIT_BYTES);
+    options.batch_consume_queue_file_units =
+        size(config.mapper_file_size_batch_consume_queue).div_ceil(BATCH_UNIT_BYTES);
     options.max_message_size = size(config.max_message_size);
     options.delay_levels = delay_levels(config)?;
     options.index_enabled = config.message_index_enable;

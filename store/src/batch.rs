@@ -53,6 +53,8 @@ pub(crate) struct Facts {
     pub delay_level: i32,
     /// Prepared and rolled back records enter no consume queue.
     pub enters_queue: bool,
+    /// Messages in the record: an inner batch has several (store.md 2.7). Only batch consume queues count them.
+    pub messages: i16,
 }
 
 impl Facts {
@@ -66,7 +68,9 @@ impl Facts {
             let level = known.delay.and_then(|text| text.parse().ok());
             delay_level = level.filter(|level| *level > 0).unwrap_or(0);
         }
-        Self { tags_code, delay_level, enters_queue }
+        let inner = known.inner_num.filter(|_| sys_flag & sysflag::INNER_BATCH != 0);
+        let messages = inner.and_then(|text| text.parse().ok()).unwrap_or(1);
+        Self { tags_code, delay_level, enters_queue, messages }
     }
 
     /// The tags code of the unit: the tag's hash, or when the message is to be delivered.

@@ -6,6 +6,7 @@
 use crate::error::NotWritable;
 use crate::index::IndexService;
 use crate::log::{Descriptor, Log, Pending};
+use crate::queue::batch::BatchUnit;
 use crate::queue::QueueTable;
 use crate::types::{Arrival, ArrivalListener, Unit};
 use parking_lot::{Mutex, MutexGuard};
@@ -180,10 +181,12 @@ impl Dispatch {
         let mut done = 0;
         for run in descriptors.chunk_by(|a, b| Arc::ptr_eq(&a.queue, &b.queue)) {
             let queue = &run[0].queue;
-            let units = run
-                .iter()
-                .filter(|d| d.enters_queue)
-                .map(|d| (d.queue_offset, Unit { physical: d.physical, size: d.size, tags_code: d.tags_code }));
+            let units = run.iter().filter(|d| d.enters_queue).map(|d| BatchUnit {
+                unit: Unit { physical: d.physical, size: d.size, tags_code: d.tags_code },
+                store_timestamp: d.store_timestamp,
+                base: d.queue_offset,
+                count: d.messages,
+            });
             let (count, result) = queue.put(units);
             if count > 0 {
                 self.queues.mark_dirty(queue);

@@ -115,14 +115,14 @@ impl Scan<'_> {
         let min_physical = self.log.min_offset();
         let mapped_from = self.log.mapped_from(self.reader.limits.mapped_bytes);
         let reads_records = self.request.filter.reads_records();
-        for unit in units.iter() {
+        for read in units.iter() {
+            let (unit, offset, messages) = (read.unit, read.base, usize::from(read.count.unsigned_abs().max(1)));
             let size = usize::try_from(unit.size).unwrap_or(0);
             let in_log = !unit.is_blank() && unit.is_valid();
-            if in_log && self.is_full(size, unit.physical) {
+            if in_log && self.is_full(size, messages, unit.physical) {
                 return;
             }
-            let offset = self.next;
-            self.next += 1;
+            self.next = read.end();
             if !in_log {
                 continue;
             }
@@ -148,7 +148,7 @@ impl Scan<'_> {
                 }
                 continue;
             }
-            self.add(offset, &unit, size);
+            self.add(offset, &unit, size, messages);
         }
     }
 
@@ -180,7 +180,7 @@ impl Scan<'_> {
     }
 
     /// Whether another record of `size` bytes is too much (the first one never is).
-    fn is_full(&self, size: usize, physical: i64) -> bool {
+    fn is_full(&self, size: usize, messages: usize, physical: i64) -> bool {
         if self.count == 0 {
             return false;
         }
@@ -191,22 +191,22 @@ impl Scan<'_> {
             (limits.disk_bytes_max, limits.disk_count_max)
         };
         let bytes = self.bytes + size;
-        self.count + 1 > self.request.max_count.min(count_max) || bytes > self.request.max_bytes.min(bytes_max)
+        self.count + messages > self.request.max_count.min(count_max) || bytes > self.request.max_bytes.min(bytes_max)
     }
 
-    fn add(&mut self, offset: i64, unit: &Unit, size: usize) {
+    fn add(&mut self, offset: i64, unit: &Unit, size: usize, messages: usize) {
         let segment_size = self.log.segment_size as i64;
-        self.count += 1;
+        self.count += messages;
         self.bytes += size;
         if let Some(run) = self.runs.last_mut() {
             let same_segment = run.start / segment_size == unit.physical / segment_size;
             if run.start + run.len as i64 == unit.physical && same_segment {
                 run.len += size;
-                run.count += 1;
+                run.count += messages;
                 return;
             }
         }
-        self.runs.push(Run { start: unit.physical, len: size, count: 1, first_offset: offset });
+        self.runs.push(Run { start: unit.physical, len: size, count: messages, first_offset: offset });
     }
 
     /// Reads the runs. What cannot be read without waiting ends the answer before it, or the read when nothing came before.

@@ -2,6 +2,7 @@
 //!
 //! Plain values. Names of Apache's properties stand beside the fields; the broker translates between both.
 use crate::index::IndexOptions;
+use crate::queue::batch::BATCH_UNIT_BYTES;
 use crate::retention::RetentionOptions;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -81,6 +82,11 @@ pub struct StoreOptions {
     pub segment_size: u64,
     /// Units in a consume queue file (`mappedFileSizeConsumeQueue` / 20). Existing files must have this size.
     pub consume_queue_file_units: usize,
+    /// Units in a batch consume queue file (`mapperFileSizeBatchConsumeQueue` / 46). Existing files must have this size.
+    pub batch_consume_queue_file_units: usize,
+    /// Topics of type BatchCQ (attribute `queue.type`): their units have 46 bytes, one per record. Those with a folder in
+    /// `batchconsumequeue` need not be named.
+    pub batch_topics: Vec<String>,
     /// Longest body in bytes (`maxMessageSize`).
     pub max_message_size: usize,
     /// When records are forced to the disk (`flushDiskType` and its companions).
@@ -118,6 +124,8 @@ impl StoreOptions {
             commit_log_read_only: Vec::new(),
             segment_size: 1 << 30,
             consume_queue_file_units: 300_000,
+            batch_consume_queue_file_units: 300_000,
+            batch_topics: Vec::new(),
             max_message_size: 4 * 1024 * 1024,
             flush: FlushMode::default(),
             queue_flush_interval: Duration::from_secs(1),
@@ -139,6 +147,7 @@ impl StoreOptions {
         let mut options = Self::new(root);
         options.segment_size = 4 * 1024 * 1024;
         options.consume_queue_file_units = 1000;
+        options.batch_consume_queue_file_units = 1000;
         options.index = IndexOptions { hash_slots: 5_000, entries: 20_000, ..IndexOptions::default() };
         options.cleaning = false;
         options
@@ -160,6 +169,16 @@ impl StoreOptions {
     /// Directory of the consume queues.
     pub fn consume_queue_dir(&self) -> PathBuf {
         self.root.join("consumequeue")
+    }
+
+    /// Directory of the batch consume queues.
+    pub fn batch_consume_queue_dir(&self) -> PathBuf {
+        self.root.join("batchconsumequeue")
+    }
+
+    /// Bytes of a batch consume queue file.
+    pub fn batch_consume_queue_file_bytes(&self) -> usize {
+        self.batch_consume_queue_file_units * BATCH_UNIT_BYTES
     }
 
     /// Bytes of a consume queue file.

@@ -1,6 +1,7 @@
-//! One consume queue: 20-byte units in files of fixed size, one unit per message (store.md 3).
+//! One consume queue: 20-byte units in files of fixed size, one unit per message (store.md 3); or, for topics of type BatchCQ, 46-byte
+//! units, one per record (3.6, `batch.rs`).
 //!
-//! Positions are unit numbers (queue offsets): `min` <= readable units < `max` <= `next_offset`. Units below `max` never
+//! Positions are unit numbers, which are queue offsets but in batch queues: `min` <= readable units < `max` <= `next_offset`. Units below `max` never
 //! change. Files are sparse; a little space is reserved ahead of the units, so that a full disk is an error and no signal.
 //!
 //! Who writes: `next_offset` the holder of the append lock; units and `max` the holder of the dispatch lock; `min` and the
@@ -14,6 +15,7 @@ pub(crate) mod time;
 use crate::options::UNIT_BYTES;
 use crate::platform::{Map, MapWriter, PAGE};
 use crate::types::{Unit, BLANK_UNIT_SIZE};
+use batch::{BatchUnit, Form, Span};
 use files::QueueFile;
 use parking_lot::{Mutex, RwLock};
 use std::collections::VecDeque;
@@ -53,6 +55,9 @@ pub(crate) struct Queue {
     dir: PathBuf,
     /// Bytes of a file.
     file_bytes: usize,
+    form: Form,
+    /// Queue offsets of a batch queue. Stored by who stores `min` and `max`, after these.
+    span: Span,
     next_offset: AtomicI64,
     min: AtomicI64,
     max: AtomicI64,
@@ -73,12 +78,14 @@ pub(crate) struct Queue {
 }
 
 impl Queue {
-    pub(crate) fn new(topic: Arc<str>, id: i32, dir: PathBuf, file_bytes: usize) -> Self {
+    pub(crate) fn new(topic: Arc<str>, id: i32, dir: PathBuf, form: Form, file_bytes: usize) -> Self {
         Self {
             topic,
             id,
             dir,
             file_bytes,
+            form,
+            span: Span::default(),
             next_offset: AtomicI64::new(0),
             min: AtomicI64::new(0),
             max: AtomicI64::new(0),
@@ -92,16 +99,24 @@ impl Queue {
         }
     }
 
-    /// The next queue offset. Only under the append lock.
-    pub fn take_offset(&self) -> i64 {
+    /// The next queue offset, for a record of so many messages. Only under the append lock.
+    pub fn take_offset(&self, messages: i16) -> i64 {
         let offset = self.next_offset.load(Ordering::Relaxed);
-        self.next_offset.store(offset + 1, Ordering::Relaxed);
+        self.next_offset.store(offset + self.offsets_of(messages), Ordering::Relaxed);
         offset
     }
 
-    /// Offsets below `next` are taken. When raw bytes are appended.
-    pub fn raise_next_offset(&self, next: i64) {
-        self.next_offset.fetch_max(next, Ordering::Relaxed);
+    /// The offset of a record of so many messages is taken. When raw bytes are appended.
+    pub fn raise_next_offset(&self, offset: i64, messages: i16) {
+        self.next_offset.fetch_max(offset + self.offsets_of(messages), Ordering::Relaxed);
+    }
+
+    /// Queue offsets that a record of so many messages takes.
+    fn offsets_of(&self, messages: i16) -> i64 {
+        match self.form {
+            Form::Simple => 1,
+            Form::Batch => i64::from(messages.max(1)),
+        }
     }
 
     /// End of the record of the newest unit.
@@ -111,26 +126,52 @@ impl Queue {
 
     /// Smallest offset that can be read.
     pub fn min(&self) -> i64 {
-        self.min.load(Ordering::Acquire)
+        match self.form {
+            Form::Simple => self.unit_min(),
+            Form::Batch => self.span.min(),
+        }
     }
 
     /// The next offset to come.
     pub fn max(&self) -> i64 {
+        match self.form {
+            Form::Simple => self.unit_max(),
+            Form::Batch => self.span.max(),
+        }
+    }
+
+    fn unit_min(&self) -> i64 {
+        self.min.load(Ordering::Acquire)
+    }
+
+    fn unit_max(&self) -> i64 {
         self.max.load(Ordering::Acquire)
     }
 
+    fn unit_bytes(&self) -> usize {
+        self.form.unit_bytes()
+    }
+
     fn units_per_file(&self) -> i64 {
-        (self.file_bytes / UNIT_BYTES) as i64
+        (self.file_bytes / self.unit_bytes()) as i64
     }
 
-    /// Offset of the first unit of the file that holds `offset`.
-    pub fn file_start(&self, offset: i64) -> i64 {
-        offset / self.units_per_file() * self.units_per_file()
+    /// Number of the first unit of the file that holds unit `number`.
+    fn file_start(&self, number: i64) -> i64 {
+        number / self.units_per_file() * self.units_per_file()
     }
 
-    /// Offset of the first unit of the file behind the one that holds `offset`.
+    /// Where to read on when the file that holds `offset` cannot be read.
     pub fn next_file_start(&self, offset: i64) -> i64 {
-        self.file_start(offset) + self.units_per_file()
+        match self.form {
+            Form::Simple => self.file_start(offset) + self.units_per_file(),
+            Form::Batch => self.max(),
+        }
+    }
+
+    /// Position in the stream of files of unit `number`.
+    fn position(&self, number: i64) -> u64 {
+        number as u64 * self.unit_bytes() as u64
     }
 
     /// The next offset is that behind the newest unit. At start.
@@ -140,11 +181,20 @@ impl Queue {
 
     /// Writes units that follow each other; each becomes readable, unless its place is already taken. Returns how many
     /// were handled before an error.
-    pub fn put(&self, units: impl Iterator<Item = (i64, Unit)>) -> (usize, io::Result<()>) {
+    pub fn put(&self, units: impl Iterator<Item = BatchUnit>) -> (usize, io::Result<()>) {
         let mut writing = self.writing.lock();
         let mut done = 0;
-        for (offset, unit) in units {
-            if let Err(error) = self.put_one(&mut writing, offset, &unit) {
+        for new in units {
+            let repeated = new.unit.physical < self.physical_end.load(Ordering::Relaxed);
+            if repeated || self.removed.load(Ordering::Relaxed) {
+                done += 1;
+                continue;
+            }
+            let put = match self.form {
+                Form::Simple => self.put_one(&mut writing, new.base, &new.unit),
+                Form::Batch => self.put_batch(&mut writing, &new),
+            };
+            if let Err(error) = put {
                 return (done, Err(error));
             }
             done += 1;
@@ -154,11 +204,8 @@ impl Queue {
 
     fn put_one(&self, writing: &mut Option<Writing>, offset: i64, unit: &Unit) -> io::Result<()> {
         let max = self.max.load(Ordering::Relaxed);
-        if unit.physical < self.physical_end.load(Ordering::Relaxed) || self.removed.load(Ordering::Relaxed) {
-            return Ok(());
-        }
         if offset == max && max > 0 {
-            self.write(writing, offset, unit)?;
+            self.write(writing, offset, &encode_unit(unit))?;
         } else if max == 0 {
             self.write_first(writing, offset, unit)?;
         } else if offset == 0 {
@@ -173,7 +220,7 @@ impl Queue {
             // Better than Apache, which writes at the end and so gives the unit a wrong offset.
             tracing::error!(topic = %self.topic, queue = self.id, from = max, to = offset, "units are missing, their place is left blank");
             self.write_blanks(writing, max, offset)?;
-            self.write(writing, offset, unit)?;
+            self.write(writing, offset, &encode_unit(unit))?;
         }
         self.physical_end.store(unit.physical + i64::from(unit.size), Ordering::Relaxed);
         self.max.store(offset + 1, Ordering::Release);
@@ -188,11 +235,11 @@ impl Queue {
     /// The first unit of a queue may stand anywhere in its file; what is before it is blank (store.md 3.2, point 7).
     fn write_first(&self, writing: &mut Option<Writing>, offset: i64, unit: &Unit) -> io::Result<()> {
         let start = self.file_start(offset);
-        if self.files.read().front().is_some_and(|file| file.base != start as u64 * UNIT_BYTES as u64) {
+        if self.files.read().front().is_some_and(|file| file.base != self.position(start)) {
             self.drop_files(writing)?;
         }
         self.write_blanks(writing, start, offset)?;
-        self.write(writing, offset, unit)?;
+        self.write(writing, offset, &encode_unit(unit))?;
         self.min.store(offset, Ordering::Release);
         Ok(())
     }
@@ -202,6 +249,7 @@ impl Queue {
         *writing = None;
         self.max.store(0, Ordering::Release);
         self.min.store(0, Ordering::Release);
+        self.span.set(0, 0);
         self.flushed.store(0, Ordering::Relaxed);
         let mut files = self.files.write();
         while let Some(file) = files.pop_back() {
@@ -220,12 +268,12 @@ impl Queue {
 
     fn write_blanks(&self, writing: &mut Option<Writing>, from: i64, to: i64) -> io::Result<()> {
         let blank = Unit { physical: 0, size: BLANK_UNIT_SIZE, tags_code: 0 };
-        (from..to).try_for_each(|offset| self.write(writing, offset, &blank))
+        (from..to).try_for_each(|offset| self.write(writing, offset, &encode_unit(&blank)))
     }
 
     /// Writes one unit behind the last one, without moving `max`.
-    fn write(&self, writing: &mut Option<Writing>, offset: i64, unit: &Unit) -> io::Result<()> {
-        let position = offset as u64 * UNIT_BYTES as u64;
+    fn write(&self, writing: &mut Option<Writing>, number: i64, bytes: &[u8]) -> io::Result<()> {
+        let position = self.position(number);
         let base = position / self.file_bytes as u64 * self.file_bytes as u64;
         let at = (position - base) as usize;
         let file = match writing {
@@ -235,16 +283,15 @@ impl Queue {
                 writing.as_mut().ok_or(io::ErrorKind::NotFound)?
             }
         };
-        if at + UNIT_BYTES > file.reserved {
+        if at + bytes.len() > file.reserved {
             let end = (at + at.clamp(PAGE, RESERVE_BYTES)).min(self.file_bytes);
             files::reserve_range(&file.path, at, end)?;
             file.reserved = end;
         }
-        let bytes = encode_unit(unit);
-        if at >= file.map.map().readable() && !file.map.write(at, &bytes) {
-            return Err(io::Error::other(format!("unit {offset} lies outside its file {}", file.path.display())));
+        if at >= file.map.map().readable() && !file.map.write(at, bytes) {
+            return Err(io::Error::other(format!("unit {number} lies outside its file {}", file.path.display())));
         }
-        file.map.publish(at + UNIT_BYTES);
+        file.map.publish(at + bytes.len());
         Ok(())
     }
 
@@ -267,25 +314,30 @@ impl Queue {
 
     /// The unit at `offset`. May wait for the disk.
     pub fn unit(&self, offset: i64) -> Option<Unit> {
-        self.units(offset)?.get(0)
+        self.units(offset)?.iter().next().map(|read| read.unit)
     }
 
     /// The units from `offset` to the end of its file or queue; None when there are none.
     pub fn units(&self, offset: i64) -> Option<Units> {
-        let max = self.max();
-        if offset < self.min() || offset >= max {
+        if offset < self.min() || offset >= self.max() {
             return None;
         }
-        let start = self.file_start(offset);
-        let base = start as u64 * UNIT_BYTES as u64;
-        let map = self.file_map(base)?;
-        let from = (offset - start) as usize * UNIT_BYTES;
-        let to = ((max - start) as usize * UNIT_BYTES).min(self.file_bytes);
-        Some(Units { map, from, to })
+        let number = match self.form {
+            Form::Simple => offset,
+            Form::Batch => self.number_of(offset)?,
+        };
+        let start = self.file_start(number);
+        let map = self.file_map(self.position(start))?;
+        let from = (number - start) as usize * self.unit_bytes();
+        let to = ((self.unit_max() - start) as usize * self.unit_bytes()).min(self.file_bytes);
+        Some(Units { map, from, to, form: self.form, first: number })
     }
 
     /// True when reading `units`, which start at `offset`, will most likely not wait for the disk.
     pub fn is_resident(&self, offset: i64, units: &Units) -> bool {
+        if self.form == Form::Batch {
+            return units.is_resident();
+        }
         let (now, window) = (crate::index::now_ms() as u32, (offset / RESIDENT_WINDOW) as u32);
         let known = self.resident.load(Ordering::Relaxed);
         if (known >> 32) as u32 == window && now.wrapping_sub(known as u32) < RESIDENT_MS {
@@ -336,21 +388,21 @@ impl Queue {
 
     /// Pages that are not on the disk.
     pub fn dirty_pages(&self) -> usize {
-        let units = self.max() - self.flushed.load(Ordering::Relaxed);
-        (units.max(0) as usize * UNIT_BYTES).div_ceil(PAGE)
+        let units = self.unit_max() - self.flushed.load(Ordering::Relaxed);
+        (units.max(0) as usize * self.unit_bytes()).div_ceil(PAGE)
     }
 
     /// Forces all units to the disk.
     pub fn flush(&self) -> io::Result<()> {
         self.dirty.store(false, Ordering::Relaxed);
-        let max = self.max();
-        let mut at = self.flushed.load(Ordering::Relaxed).max(self.min());
+        let (max, bytes) = (self.unit_max(), self.unit_bytes());
+        let mut at = self.flushed.load(Ordering::Relaxed).max(self.unit_min());
         while at < max {
             let start = self.file_start(at);
             let end = max.min(start + self.units_per_file());
             // A file that is not there was deleted with what it held.
-            if let Some(file) = self.file_at(start as u64 * UNIT_BYTES as u64) {
-                file.map(self.file_bytes)?.sync((at - start) as usize * UNIT_BYTES, (end - start) as usize * UNIT_BYTES)?;
+            if let Some(file) = self.file_at(self.position(start)) {
+                file.map(self.file_bytes)?.sync((at - start) as usize * bytes, (end - start) as usize * bytes)?;
             }
             at = end;
         }
@@ -365,6 +417,7 @@ impl Queue {
         *writing = None;
         self.max.store(0, Ordering::Release);
         self.min.store(0, Ordering::Release);
+        self.span.set(0, 0);
         self.files.write().clear();
         match crate::disk::remove_dir_all(&self.dir) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
@@ -379,12 +432,15 @@ pub(crate) struct Units {
     map: Arc<Map>,
     from: usize,
     to: usize,
+    form: Form,
+    /// Number of the first one.
+    first: i64,
 }
 
 impl Units {
     /// Keeps the first `count` units.
     pub fn limit(&mut self, count: usize) {
-        self.to = self.to.min(self.from.saturating_add(count.saturating_mul(UNIT_BYTES)));
+        self.to = self.to.min(self.from.saturating_add(count.saturating_mul(self.form.unit_bytes())));
     }
 
     /// True when reading them will not wait for the disk.
@@ -392,16 +448,13 @@ impl Units {
         self.map.is_resident(self.from, self.to)
     }
 
-    /// The unit at `index` of these.
-    pub fn get(&self, index: usize) -> Option<Unit> {
-        let at = self.from + index * UNIT_BYTES;
-        (at + UNIT_BYTES <= self.to).then(|| self.map.get(at, at + UNIT_BYTES)).flatten().map(decode_unit)
-    }
-
-    /// The units.
-    pub fn iter(&self) -> impl Iterator<Item = Unit> + '_ {
+    /// The units with their queue offsets and the number of their messages. Store times are those of batch units only.
+    pub fn iter(&self) -> impl Iterator<Item = BatchUnit> + '_ {
         let bytes = self.map.get(self.from, self.to).unwrap_or_default();
-        bytes.chunks_exact(UNIT_BYTES).map(decode_unit)
+        (self.first..).zip(bytes.chunks_exact(self.form.unit_bytes())).map(|(number, bytes)| match self.form {
+            Form::Simple => BatchUnit::single(number, decode_unit(bytes), 0),
+            Form::Batch => BatchUnit::decode(bytes),
+        })
     }
 }
 

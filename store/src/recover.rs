@@ -16,6 +16,7 @@ use crate::log::paths::LogPaths;
 use crate::log::recover::{self, Owner, Pass, RecoverOptions, Visitor};
 use crate::log::Log;
 use crate::options::StoreOptions;
+use crate::queue::batch::BatchUnit;
 use crate::queue::QueueTable;
 use crate::types::Unit;
 use ferromq_protocol::record::RecordView;
@@ -68,7 +69,9 @@ impl Visitor for Rebuild<'_> {
             return Ok(false);
         }
         let tags_code = facts.unit_code(view.store_timestamp(), &self.options.delay_levels);
-        let (_, result) = queue.put(std::iter::once((offset, Unit { physical, size, tags_code })));
+        let unit = Unit { physical, size, tags_code };
+        let (base, count, store_timestamp) = (offset, facts.messages, view.store_timestamp());
+        let (_, result) = queue.put(std::iter::once(BatchUnit { unit, store_timestamp, base, count }));
         result.map_err(OpenError::io("write the consume queue in", self.options.consume_queue_dir()))?;
         queue.follow_units();
         self.queues.mark_dirty(&queue);

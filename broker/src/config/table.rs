@@ -147,6 +147,8 @@ properties! {
     mapped_file_size_commit_log: i32 = "mappedFileSizeCommitLog", 1024 * 1024 * 1024, in 4096..=INT_MAX;
     /// Bytes of one consume queue file, 20 per message; rounded up to whole units.
     mapped_file_size_consume_queue: i32 = "mappedFileSizeConsumeQueue", 300_000 * 20, in 20..=INT_MAX;
+    /// Bytes of one consume queue file of topics of type BatchCQ, 46 per message; rounded up to whole units. Apache's spelling.
+    mapper_file_size_batch_consume_queue: i32 = "mapperFileSizeBatchConsumeQueue", 300_000 * 46, in 46..=INT_MAX;
     /// Hash slots of one index file.
     max_hash_slot_num: i32 = "maxHashSlotNum", 5_000_000, in 1..=INT_MAX;
     /// Entries of one index file.

@@ -34,6 +34,9 @@ pub fn put_topics(service: &Service, wanted: Vec<TopicConfig>) -> Result<(), Ref
         return Ok(());
     }
     for topic in &changed {
+        if attributes::is_batch(&topic.attributes) {
+            service.store.set_batch_topic(&topic.topic_name);
+        }
         tracing::info!(
             topic = topic.topic_name,
             queues = topic.write_queue_nums,

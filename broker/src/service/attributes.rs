@@ -26,6 +26,11 @@ const KNOWN: &[Attribute] = &[
     Attribute { name: "reserve.time", changeable: true, accepts: Accepts::Number },
 ];
 
+/// Whether the queues of a topic with these attributes are batch consume queues (store.md 3.6).
+pub fn is_batch(attributes: &BTreeMap<String, String>) -> bool {
+    attributes.get("queue.type").is_some_and(|kind| kind == "BatchCQ")
+}
+
 /// Reads the text of a request. Keys keep their sign.
 pub fn parse(text: &str) -> Result<BTreeMap<String, String>, String> {
     let mut changes = BTreeMap::new();

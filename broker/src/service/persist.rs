@@ -5,7 +5,9 @@
 //! serialises the writers, so that an older content never replaces a newer one.
 use super::changes::File;
 use super::clock::now_ms;
-use super::{topics, Service};
+use super::{attributes, topics, Service};
+use crate::config::BrokerConfig;
+use ferromq_protocol::body::TopicConfigTable;
 use ferromq_store::config_file::{self, ConfigFileError};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -28,6 +30,19 @@ const FILTERS_PERIOD: Duration = Duration::from_secs(10);
 
 fn path(service: &Service, name: &str) -> PathBuf {
     service.config().config_dir().join(name)
+}
+
+/// Topics of type BatchCQ, for opening the store, which comes before everything else; changes nothing. [`load`] says what cannot be
+/// read.
+pub fn batch_topics(config: &BrokerConfig) -> Vec<String> {
+    let name = File::Topics.name();
+    let read = |name: &str| {
+        let bytes = std::fs::read(config.config_dir().join(name)).ok()?;
+        TopicConfigTable::decode(&bytes).ok()
+    };
+    let table = read(name).or_else(|| read(&format!("{name}.bak"))).unwrap_or_default();
+    let batch = table.topic_config_table.into_iter().filter(|(_, topic)| attributes::is_batch(&topic.attributes));
+    batch.map(|(topic, _)| topic).collect()
 }
 
 /// Reads all files into the managers. A file that cannot be read falls back to its `.bak`; an unreadable one stops the start.

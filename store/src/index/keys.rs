@@ -34,6 +34,7 @@ pub(crate) struct KnownProperties<'a> {
     pub keys: Option<&'a str>,
     pub tags: Option<&'a str>,
     pub delay: Option<&'a str>,
+    pub inner_num: Option<&'a str>,
 }
 
 impl<'a> KnownProperties<'a> {
@@ -68,6 +69,7 @@ impl<'a> KnownProperties<'a> {
             properties::KEYS => self.keys = Some(value),
             properties::TAGS => self.tags = Some(value),
             properties::DELAY => self.delay = Some(value),
+            properties::INNER_NUM => self.inner_num = Some(value),
             _ => {}
         }
     }

@@ -177,7 +177,7 @@ fn place(
     for entry in &mut batch.entries[progress.entry..last] {
         let Some(queue) = entry.queue.take() else { continue };
         let enters_queue = entry.facts.enters_queue;
-        let queue_offset = if enters_queue { queue.take_offset() } else { 0 };
+        let queue_offset = if enters_queue { queue.take_offset(entry.facts.messages) } else { 0 };
         let bytes = &mut batch.bytes[entry.at..entry.at + entry.len];
         bytes[QUEUE_OFFSET_AT..QUEUE_OFFSET_AT + 8].copy_from_slice(&queue_offset.to_be_bytes());
         bytes[PHYSICAL_OFFSET_AT..PHYSICAL_OFFSET_AT + 8].copy_from_slice(&physical.to_be_bytes());
@@ -199,6 +199,7 @@ fn place(
             tags_code: entry.facts.unit_code(store_timestamp, delay_levels),
             store_timestamp,
             enters_queue,
+            messages: entry.facts.messages,
             key_count: entry.key_count as u32,
         });
         physical += i64::from(size);

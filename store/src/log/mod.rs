@@ -45,6 +45,7 @@ pub(crate) struct Descriptor {
     pub tags_code: i64,
     pub store_timestamp: i64,
     pub enters_queue: bool,
+    pub messages: i16,
     /// Entries of [`Pending::keys`] that are this record's.
     pub key_count: u32,
 }

@@ -119,7 +119,7 @@ pub(crate) fn describe(
     entries_from(&IndexedRecord { topic, properties, sys_flag, physical, store_timestamp }, &known, keys);
     let queue = queues.find_or_create(topic, view.queue_id());
     if facts.enters_queue {
-        queue.raise_next_offset(view.queue_offset() + 1);
+        queue.raise_next_offset(view.queue_offset(), facts.messages);
     }
     Descriptor {
         queue,
@@ -129,6 +129,7 @@ pub(crate) fn describe(
         tags_code: facts.unit_code(store_timestamp, delay_levels),
         store_timestamp,
         enters_queue: facts.enters_queue,
+        messages: facts.messages,
         key_count: (keys.len() - before) as u32,
     }
 }

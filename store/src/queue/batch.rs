@@ -1,14 +1,60 @@
-//! Units of batch consume queues: 46 bytes, one per record, which may hold several messages (store.md 3.6).
-use crate::types::Unit;
+//! Batch consume queues: units of 46 bytes, one per record, which may hold several messages (store.md 3.6).
+//!
+//! Files are named by positions in the stream of units, as always; which unit holds a queue offset is found by halving. A record that
+//! comes again is known by its place in the log.
+use super::{Queue, Writing};
+use crate::types::{Boundary, Unit};
 use std::collections::BTreeMap;
+use std::io;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+/// Which form the units of a queue have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// 20 bytes, one per message.
+    Simple,
+    /// 46 bytes, one per record.
+    Batch,
+}
+
+impl Form {
+    /// Bytes of a unit.
+    pub fn unit_bytes(self) -> usize {
+        match self {
+            Form::Simple => crate::UNIT_BYTES,
+            Form::Batch => BATCH_UNIT_BYTES,
+        }
+    }
+}
+
+/// Smallest and next queue offset of a batch queue.
+#[derive(Debug, Default)]
+pub(crate) struct Span {
+    min: AtomicI64,
+    max: AtomicI64,
+}
+
+impl Span {
+    pub fn min(&self) -> i64 {
+        self.min.load(Ordering::Acquire)
+    }
+
+    pub fn max(&self) -> i64 {
+        self.max.load(Ordering::Acquire)
+    }
+
+    pub fn set(&self, min: i64, max: i64) {
+        self.min.store(min, Ordering::Release);
+        self.max.store(max, Ordering::Release);
+    }
+}
 
 /// Bytes of one unit.
 pub(crate) const BATCH_UNIT_BYTES: usize = 46;
-#[cfg(test)]
 /// Written as compactedOffset by everybody but the compaction.
 const NOT_COMPACTED: i32 = -1;
 
-/// One unit.
+/// One unit; those of simple queues are told in this form too, with one message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct BatchUnit {
     pub unit: Unit,
@@ -21,6 +67,16 @@ pub(crate) struct BatchUnit {
 }
 
 impl BatchUnit {
+    /// The unit of a record with one message.
+    pub fn single(base: i64, unit: Unit, store_timestamp: i64) -> BatchUnit {
+        BatchUnit { unit, store_timestamp, base, count: 1 }
+    }
+
+    /// Queue offset behind its last message.
+    pub fn end(&self) -> i64 {
+        self.base + i64::from(self.count.max(1))
+    }
+
     /// Reads the unit at the front of `bytes`; what is missing counts as zero.
     pub fn decode(bytes: &[u8]) -> BatchUnit {
         let eight = |at: usize| bytes.get(at..at + 8).and_then(|b| b.try_into().ok()).map_or(0, i64::from_be_bytes);
@@ -29,7 +85,6 @@ impl BatchUnit {
     }
 
     /// The bytes of the unit.
-    #[cfg(test)]
     pub fn encode(&self) -> [u8; BATCH_UNIT_BYTES] {
         let mut bytes = [0; BATCH_UNIT_BYTES];
         bytes[..20].copy_from_slice(&super::encode_unit(&self.unit));
@@ -38,6 +93,94 @@ impl BatchUnit {
         bytes[36..38].copy_from_slice(&self.count.to_be_bytes());
         bytes[38..42].copy_from_slice(&NOT_COMPACTED.to_be_bytes());
         bytes
+    }
+}
+
+impl Queue {
+    /// Writes the unit of a record behind the last one, unless its queue offset is taken.
+    pub(super) fn put_batch(&self, writing: &mut Option<Writing>, new: &BatchUnit) -> io::Result<()> {
+        let max = self.span.max();
+        if new.base == 0 && max > 0 {
+            tracing::warn!(topic = %self.topic, queue = self.id, dropped = max, "the queue starts over, its topic was made anew");
+            self.drop_files(writing)?;
+        } else if new.base < max {
+            tracing::error!(topic = %self.topic, queue = self.id, offset = new.base, physical = new.unit.physical, "the place of a record in its queue is taken, it is left out");
+            return Ok(());
+        } else if new.base > max && max > 0 {
+            tracing::error!(topic = %self.topic, queue = self.id, from = max, to = new.base, "units are missing in a batch consume queue");
+        }
+        let number = self.max.load(Ordering::Relaxed);
+        self.write(writing, number, &new.encode())?;
+        self.physical_end.store(new.unit.physical + i64::from(new.unit.size), Ordering::Relaxed);
+        self.max.store(number + 1, Ordering::Release);
+        let min = if number == 0 { new.base } else { self.span.min() };
+        self.span.set(min, new.end());
+        Ok(())
+    }
+
+    /// The batch unit with that number. May wait for the disk.
+    pub(super) fn batch_at(&self, number: i64) -> Option<BatchUnit> {
+        let start = self.file_start(number);
+        let file = self.file_at(self.position(start))?;
+        let mut bytes = [0; BATCH_UNIT_BYTES];
+        match file.read((number - start) as usize * BATCH_UNIT_BYTES, &mut bytes) {
+            Ok(()) => Some(BatchUnit::decode(&bytes)),
+            Err(error) => {
+                tracing::error!(path = %file.path.display(), %error, "cannot read a consume queue file");
+                None
+            }
+        }
+    }
+
+    /// Number of the last readable unit for which `holds`, which is so for the first ones only.
+    fn last_where(&self, holds: impl Fn(&BatchUnit) -> bool) -> Option<i64> {
+        let (mut low, mut high) = (self.unit_min(), self.unit_max());
+        let first = low;
+        while low < high {
+            let middle = low + (high - low) / 2;
+            if self.batch_at(middle).is_some_and(|unit| holds(&unit)) {
+                low = middle + 1;
+            } else {
+                high = middle;
+            }
+        }
+        (low > first).then_some(low - 1)
+    }
+
+    /// Number of the unit that holds a queue offset; of the one behind it when none does.
+    pub(super) fn number_of(&self, offset: i64) -> Option<i64> {
+        let before = self.last_where(|unit| unit.base <= offset);
+        match before.and_then(|number| Some((number, self.batch_at(number)?))) {
+            Some((number, unit)) if offset < unit.end() => Some(number),
+            Some((number, _)) => Some(number + 1).filter(|number| *number < self.unit_max()),
+            None => Some(self.unit_min()).filter(|number| *number < self.unit_max()),
+        }
+    }
+
+    /// The offset that a time means: always the first one of a unit. A time behind the last one means the last unit, for both
+    /// kinds of boundary.
+    pub(super) fn batch_offset_by_time(&self, timestamp: i64, boundary: Boundary) -> i64 {
+        let last = self.unit_max() - 1;
+        let number = match boundary {
+            Boundary::Lower => {
+                self.last_where(|unit| unit.store_timestamp < timestamp).map_or(self.unit_min(), |n| n + 1)
+            }
+            Boundary::Upper => self.last_where(|unit| unit.store_timestamp <= timestamp).unwrap_or(self.unit_min()),
+        };
+        self.batch_at(number.min(last)).map_or(self.span.min(), |unit| unit.base)
+    }
+
+    /// Brings the queue offsets to where the units are.
+    pub(super) fn follow_batch(&self) {
+        if self.form == Form::Batch {
+            let (min, max) = (self.unit_min(), self.unit_max());
+            let end = Some(max - 1)
+                .filter(|last| *last >= 0)
+                .and_then(|last| self.batch_at(last))
+                .map_or(0, |last| last.end());
+            let first = Some(min).filter(|min| *min < max).and_then(|min| self.batch_at(min));
+            self.span.set(first.map_or(end, |first| first.base), end);
+        }
     }
 }
 

@@ -31,13 +31,19 @@ impl QueueFile {
 
     /// The unit at `at` bytes, without mapping the file for it. May wait for the disk.
     pub fn unit(&self, at: usize) -> io::Result<Unit> {
-        if let Some(map) = self.map.lock().as_ref() {
-            let bytes = map.get(at, at + UNIT_BYTES);
-            return bytes.map(super::decode_unit).ok_or_else(|| io::ErrorKind::UnexpectedEof.into());
-        }
         let mut bytes = [0; UNIT_BYTES];
-        File::open_to_read(&self.path)?.read_at(&mut bytes, at as u64)?;
+        self.read(at, &mut bytes)?;
         Ok(super::decode_unit(&bytes))
+    }
+
+    /// Fills `out` from `at`, without mapping the file for it. May wait for the disk.
+    pub fn read(&self, at: usize, out: &mut [u8]) -> io::Result<()> {
+        if let Some(map) = self.map.lock().as_ref() {
+            let bytes = map.get(at, at + out.len()).ok_or(io::ErrorKind::UnexpectedEof)?;
+            out.copy_from_slice(bytes);
+            return Ok(());
+        }
+        File::open_to_read(&self.path)?.read_at(out, at as u64)
     }
 
     /// Its map. May wait for the disk the first time.

@@ -2,6 +2,7 @@
 //!
 //! Only while nobody else has the queue, but for `delete_before` and `correct_min`, which retention calls: they move the
 //! smallest offset and drop whole files that readers may still hold.
+use super::batch::Form;
 use super::files::QueueFile;
 use super::Queue;
 use crate::disk::{self, File};
@@ -19,9 +20,9 @@ const FILES_LOOKED_AT: usize = 3;
 const LOOK_BYTES: u64 = 64 * UNIT_BYTES as u64;
 /// Bytes that a disk writes as a whole, or not at all.
 const SECTOR: usize = 512;
-/// Bytes of units read at first: 200 units, for most queues of a large store are small.
-const PIECE_MIN: usize = 200 * UNIT_BYTES;
-/// Bytes of units read at a time in the end.
+/// Units read at first, for most queues of a large store are small.
+const PIECE_MIN: usize = 200;
+/// Units read at a time in the end.
 const PIECE_MAX: usize = 64 * PIECE_MIN;
 
 impl Queue {
@@ -40,7 +41,11 @@ impl Queue {
                     path: file.path,
                     actual: file.len,
                     expected: self.file_bytes as u64,
-                    option: "mappedFileSizeConsumeQueue",
+                    option: match self.form {
+                        Form::Simple => "mappedFileSizeConsumeQueue",
+                        // Apache's spelling.
+                        Form::Batch => "mapperFileSizeBatchConsumeQueue",
+                    },
                 });
             }
             if files.back().is_some_and(|last| file.base != last.base + self.file_bytes as u64) {
@@ -63,7 +68,7 @@ impl Queue {
     pub fn recover(&self, vouched: Option<i64>, fits: impl Fn(i64, &Unit) -> bool) -> Result<i64, OpenError> {
         let files: Vec<_> = self.files.read().iter().cloned().collect();
         let Some(first) = files.first() else { return Ok(0) };
-        self.min.store(first.base as i64 / UNIT_BYTES as i64, Ordering::Release);
+        self.min.store((first.base / self.unit_bytes() as u64) as i64, Ordering::Release);
         let mut start = files.len().saturating_sub(FILES_LOOKED_AT);
         let mut scan = self.scan(&files[start..], vouched)?;
         while scan.1 == 0 && start > 0 {
@@ -72,10 +77,15 @@ impl Queue {
         }
         let (mut end, count, physical_end) = scan;
         // The first unit that nobody vouches for can look like one that somebody does when only half of it was written.
-        let straddles = |last: i64| last as usize * UNIT_BYTES % SECTOR + UNIT_BYTES > SECTOR;
+        let bytes = self.unit_bytes();
+        let straddles = |last: i64| last as usize * bytes % SECTOR + bytes > SECTOR;
         if vouched.is_some() && count > 0 && straddles(end - 1) {
             if let Some(unit) = self.unit_at(end - 1).filter(|unit| !unit.is_blank()) {
-                end -= i64::from(!fits(end - 1, &unit));
+                let offset = match self.form {
+                    Form::Simple => Some(end - 1),
+                    Form::Batch => self.batch_at(end - 1).map(|batch| batch.base),
+                };
+                end -= i64::from(!offset.is_some_and(|offset| fits(offset, &unit)));
             }
         }
         let ended = self.set_end(end, vouched.is_some());
@@ -86,16 +96,17 @@ impl Queue {
     /// Units up to the first that is invalid, or not vouched for: the offset behind them, their number, the physical end of the
     /// last record. The files are read, not mapped: most queues of a large store are never asked for again.
     fn scan(&self, files: &[Arc<QueueFile>], vouched: Option<i64>) -> Result<(i64, usize, i64), OpenError> {
-        let mut end = files.first().map_or(0, |file| file.base as i64 / UNIT_BYTES as i64);
+        let unit_bytes = self.unit_bytes();
+        let mut end = files.first().map_or(0, |file| (file.base / unit_bytes as u64) as i64);
         let (mut count, mut physical_end) = (0, 0);
         let mut bytes = Vec::new();
         for file in files {
             let opened = File::open_to_read(&file.path).map_err(OpenError::io("open", &file.path))?;
             let (mut at, mut piece) = (0, PIECE_MIN);
             while at < self.file_bytes {
-                bytes.resize(piece.min(self.file_bytes - at), 0);
+                bytes.resize((piece * unit_bytes).min(self.file_bytes - at), 0);
                 opened.read_at(&mut bytes, at as u64).map_err(OpenError::io("read", &file.path))?;
-                for unit in bytes.chunks_exact(UNIT_BYTES).map(super::decode_unit) {
+                for unit in bytes.chunks_exact(unit_bytes).map(super::decode_unit) {
                     let unit_end = unit.physical.saturating_add(i64::from(unit.size));
                     let in_doubt = |limit| !unit.is_blank() && (unit.physical < physical_end || unit_end > limit);
                     if !unit.is_valid() || vouched.is_some_and(in_doubt) {
@@ -116,9 +127,9 @@ impl Queue {
 
     /// Drops all units whose records do not lie before `physical`; returns how many.
     pub fn truncate(&self, physical: i64) -> Result<i64, OpenError> {
-        let max = self.max();
+        let max = self.unit_max();
         let mut end = max;
-        while end > self.min() {
+        while end > self.unit_min() {
             match self.unit_at(end - 1) {
                 Some(unit) if !unit.is_blank() && unit.physical.saturating_add(i64::from(unit.size)) > physical => {
                     end -= 1
@@ -135,7 +146,7 @@ impl Queue {
     /// Makes `end` the next offset: later files go, the rest of its file becomes empty. Without `thorough` it is taken for
     /// empty when the next units are: units are written in order, and only a power cut forgets some and not others.
     fn set_end(&self, end: i64, thorough: bool) -> io::Result<()> {
-        let position = end as u64 * UNIT_BYTES as u64;
+        let position = self.position(end);
         *self.writing.lock() = None;
         let mut files = self.files.write();
         while let Some(last) = files.back().filter(|file| file.base >= position && (file.base > 0 || position == 0)) {
@@ -152,26 +163,29 @@ impl Queue {
             }
         }
         drop(files);
-        let last = Some(end - 1).filter(|last| *last >= self.min()).and_then(|last| self.unit_at(last));
+        let last = Some(end - 1).filter(|last| *last >= self.unit_min()).and_then(|last| self.unit_at(last));
         let last = last.filter(|unit| unit.is_valid() && !unit.is_blank());
         let physical_end = last.map_or(0, |unit| unit.physical.saturating_add(i64::from(unit.size)));
         self.physical_end.store(physical_end, Ordering::Relaxed);
         self.max.store(end, Ordering::Release);
-        self.next_offset.store(end, Ordering::Relaxed);
+        self.follow_batch();
+        self.next_offset.store(self.max(), Ordering::Relaxed);
         self.flushed.store(end, Ordering::Relaxed);
         Ok(())
     }
 
     /// Raises the smallest offset to the first unit whose record is still in the log, which begins at `min_physical`.
     pub fn correct_min(&self, min_physical: i64) {
-        let max = self.max();
+        let max = self.unit_max();
         let gone =
             |offset: i64| self.unit_at(offset).is_none_or(|unit| unit.is_blank() || unit.physical < min_physical);
-        let first = self.files.read().front().map(|file| file.base as i64 / UNIT_BYTES as i64);
+        let unit_bytes = self.unit_bytes() as u64;
+        let first = self.files.read().front().map(|file| (file.base / unit_bytes) as i64);
         let Some(first) = first.filter(|first| *first < max) else { return };
         if gone(max - 1) || !gone(first) {
             let min = if gone(max - 1) { max } else { first };
             self.min.store(min, Ordering::Release);
+            self.follow_batch();
             return;
         }
         let (mut low, mut high) = (first, (first + self.units_per_file()).min(max));
@@ -184,6 +198,7 @@ impl Queue {
             }
         }
         self.min.store(low, Ordering::Release);
+        self.follow_batch();
     }
 
     /// Removes the files, but the last, whose records all lie before `min_physical`, and corrects the smallest offset.
@@ -197,7 +212,7 @@ impl Queue {
                 }
                 files[0].clone()
             };
-            let last_unit = (first.base as i64 + self.file_bytes as i64) / UNIT_BYTES as i64 - 1;
+            let last_unit = ((first.base + self.file_bytes as u64) / self.unit_bytes() as u64) as i64 - 1;
             if self.unit_at(last_unit).is_some_and(|unit| unit.is_blank() || unit.physical < min_physical) {
                 self.files.write().pop_front();
                 disk::remove_file(&first.path)?;
@@ -210,11 +225,11 @@ impl Queue {
         Ok(deleted)
     }
 
-    /// The unit at `offset`, whatever the smallest and the next offset are. May wait for the disk.
-    fn unit_at(&self, offset: i64) -> Option<Unit> {
-        let start = self.file_start(offset);
-        let file = self.file_at(start as u64 * UNIT_BYTES as u64)?;
-        let unit = file.unit((offset - start) as usize * UNIT_BYTES);
+    /// The unit with that number, whatever the smallest and the next are. May wait for the disk.
+    fn unit_at(&self, number: i64) -> Option<Unit> {
+        let start = self.file_start(number);
+        let file = self.file_at(self.position(start))?;
+        let unit = file.unit((number - start) as usize * self.unit_bytes());
         unit.map_err(|error| tracing::error!(path = %file.path.display(), %error, "cannot read a consume queue file"))
             .ok()
     }

@@ -2,11 +2,11 @@
 //!
 //! Looking one up takes two read locks; creating one costs memory only, files come with its first unit. Locks: `topics`,
 //! then one topic's list; neither is taken under the append lock.
-use super::Queue;
+use super::{Form, Queue};
 use crate::error::OpenError;
 use crate::options::StoreOptions;
 use parking_lot::{Mutex, RwLock};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -22,7 +22,11 @@ struct Topic {
 #[derive(Debug)]
 pub(crate) struct QueueTable {
     pub dir: PathBuf,
-    pub file_bytes: usize,
+    file_bytes: usize,
+    batch_dir: PathBuf,
+    batch_file_bytes: usize,
+    /// Topics of type BatchCQ.
+    batch_topics: RwLock<HashSet<String>>,
     topics: RwLock<HashMap<Arc<str>, Arc<Topic>>>,
     /// Queues with units that are not on the disk.
     dirty: Mutex<Vec<Arc<Queue>>>,
@@ -32,7 +36,24 @@ impl QueueTable {
     /// An empty table.
     pub fn new(options: &StoreOptions) -> Self {
         let (dir, file_bytes) = (options.consume_queue_dir(), options.consume_queue_file_bytes());
-        Self { dir, file_bytes, topics: RwLock::default(), dirty: Mutex::default() }
+        let batch_topics = RwLock::new(options.batch_topics.iter().cloned().collect());
+        let (batch_dir, batch_file_bytes) =
+            (options.batch_consume_queue_dir(), options.batch_consume_queue_file_bytes());
+        let (topics, dirty) = (RwLock::default(), Mutex::default());
+        Self { dir, file_bytes, batch_dir, batch_file_bytes, batch_topics, topics, dirty }
+    }
+
+    /// New queues of this topic are batch consume queues.
+    pub fn set_batch(&self, topic: &str) {
+        self.batch_topics.write().insert(topic.to_owned());
+    }
+
+    fn form_of(&self, topic: &str) -> Form {
+        if self.batch_topics.read().contains(topic) {
+            Form::Batch
+        } else {
+            Form::Simple
+        }
     }
 
     /// The queue, if there is one.
@@ -63,8 +84,12 @@ impl QueueTable {
         match queues.binary_search_by_key(&id, |queue| queue.id) {
             Ok(at) => queues[at].clone(),
             Err(at) => {
-                let dir = self.dir.join(topic).join(id.to_string());
-                let queue = Arc::new(Queue::new(entry.name.clone(), id, dir, self.file_bytes));
+                let (dir, form, file_bytes) = match self.form_of(topic) {
+                    Form::Simple => (&self.dir, Form::Simple, self.file_bytes),
+                    Form::Batch => (&self.batch_dir, Form::Batch, self.batch_file_bytes),
+                };
+                let dir = dir.join(topic).join(id.to_string());
+                let queue = Arc::new(Queue::new(entry.name.clone(), id, dir, form, file_bytes));
                 queues.insert(at, queue.clone());
                 queue
             }
@@ -75,7 +100,14 @@ impl QueueTable {
     /// when a queue lacks a file in the middle, so that it has to be built again from the whole log.
     pub fn load(&self) -> Result<bool, OpenError> {
         let mut whole = true;
-        for (topic, path) in folders(&self.dir)? {
+        let batch = folders(&self.batch_dir)?;
+        batch.iter().for_each(|(topic, _)| self.set_batch(topic));
+        for (topic, path) in folders(&self.dir)?.into_iter().chain(batch) {
+            let dir = if self.form_of(&topic) == Form::Batch { &self.batch_dir } else { &self.dir };
+            if !path.starts_with(dir) {
+                tracing::error!(path = %path.display(), "the topic's queues are of the other type, this folder is left alone");
+                continue;
+            }
             for (queue, dir) in folders(&path)? {
                 let Ok(id) = queue.parse::<i32>() else {
                     tracing::warn!(path = %dir.display(), "not a consume queue, ignored");
@@ -127,7 +159,11 @@ impl QueueTable {
         for queue in entry.queues.read().iter() {
             queue.remove()?;
         }
-        match crate::disk::remove_dir(&self.dir.join(topic)) {
+        let dir = if self.form_of(topic) == Form::Batch { &self.batch_dir } else { &self.dir };
+        let removed = crate::disk::remove_dir(&dir.join(topic));
+        // Made again, it may be of the other type.
+        self.batch_topics.write().remove(topic);
+        match removed {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
             other => other,
         }

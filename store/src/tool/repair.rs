@@ -16,6 +16,7 @@ use crate::index::file::Shape;
 use crate::index::files::IndexFiles;
 use crate::index::{entries_from, IndexEntry, IndexOptions, IndexedRecord, KnownProperties};
 use crate::options::StoreOptions;
+use crate::queue::batch::{is_batch, BatchUnit, BATCH_UNIT_BYTES};
 use crate::queue::QueueTable;
 use crate::types::Unit;
 use crate::UNIT_BYTES;
@@ -66,7 +67,7 @@ pub fn repair(directory: &Directory, damage: &mut dyn FnMut(&Finding)) -> Result
         Ok(ControlFlow::Continue(()))
     })?;
     let mut done = rebuild.finish(&checkpoint)?;
-    for queue in old.iter().filter(|queue| queue.kind == UnitKind::Simple && queue.max_offset() > 0) {
+    for queue in old.iter().filter(|queue| queue.max_offset() > 0) {
         let target = work.join(queue.kind.folder()).join(&queue.topic).join(queue.id.to_string());
         if !target.exists() {
             copy_last(queue.paths().last().map(|(path, _)| path), &target)?;
@@ -98,7 +99,15 @@ impl<'a> Rebuild<'a> {
         if let Some(bytes) = bytes {
             options.consume_queue_file_units = (bytes / UNIT_BYTES).max(1);
         }
+        let batch = old.iter().find(|queue| queue.kind == UnitKind::Batch && queue.file_bytes > 0);
+        if let Some(batch) = batch {
+            options.batch_consume_queue_file_units = (batch.file_bytes as usize / BATCH_UNIT_BYTES).max(1);
+        }
         let config = directory.topics();
+        let configured = config.iter().flat_map(|table| table.topic_config_table.iter());
+        let named = configured.filter(|(_, config)| is_batch(&config.attributes)).map(|(topic, _)| topic.clone());
+        let with_folder = old.iter().filter(|queue| queue.kind == UnitKind::Batch).map(|queue| queue.topic.clone());
+        options.batch_topics = named.chain(with_folder).collect();
         let topics = config.filter(|_| !old.is_empty()).map(|table| {
             table.topic_config_table.into_keys().chain(old.iter().map(|queue| queue.topic.clone())).collect()
         });
@@ -130,7 +139,8 @@ impl<'a> Rebuild<'a> {
         let queue = self.queues.find_or_create(topic, view.queue_id());
         let tags_code = facts.unit_code(store_timestamp, &self.options.delay_levels);
         let unit = Unit { physical, size: view.len() as i32, tags_code };
-        let (_, result) = queue.put(std::iter::once((view.queue_offset(), unit)));
+        let (base, count) = (view.queue_offset(), facts.messages);
+        let (_, result) = queue.put(std::iter::once(BatchUnit { unit, store_timestamp, base, count }));
         result.map_err(OpenError::io("write the consume queue in", self.options.consume_queue_dir()))?;
         self.queues.mark_dirty(&queue);
         Ok(())
@@ -184,8 +194,8 @@ fn undo_interrupted(root: &Path) -> Result<(), OpenError> {
 }
 
 /// What a repair replaces. The extension of consume queues is not built again: units then carry their tags codes themselves.
-fn folders() -> [&'static str; 3] {
-    [UnitKind::Simple.folder(), "consumequeue_ext", "index"]
+fn folders() -> [&'static str; 4] {
+    [UnitKind::Simple.folder(), UnitKind::Batch.folder(), "consumequeue_ext", "index"]
 }
 
 fn swap(root: &Path, work: &Path) -> Result<Vec<PathBuf>, OpenError> {
