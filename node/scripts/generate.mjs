@@ -45,7 +45,7 @@ function facts({ accepts, default: value }) {
 function settings(name, what, of) {
   const lines = addon.options(of).map((option) => {
     const doc = [option.doc, facts(option)].filter((part) => part !== '').join(' ')
-    return `  /** ${doc} */\n  ${option.name}?: ${type(option.accepts)}\n`
+    return `  /** ${doc} */\n  ${option.name}?: ${type(option.accepts)} | undefined\n`
   })
   return `\n/** Settings of ${what}. */\nexport interface ${name} {\n${lines.join('')}}\n`
 }

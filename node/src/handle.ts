@@ -12,13 +12,13 @@ import { Batch, type MessageQueue } from './message.js'
 import type { Drainable, Drained } from './native.js'
 import type { Receipt } from './producer.js'
 
-/** A call that waits for its result. */
+/** @internal A call that waits for its result. */
 export interface Call {
   resolve(value: unknown): void
   reject(error: unknown): void
 }
 
-/** What a flush found. */
+/** @internal What a flush found. */
 export interface Flushed {
   failed: number
   first: FerroMQError | undefined
@@ -189,7 +189,7 @@ class Reader {
   }
 }
 
-/** Messages of one crossing, with the queues they bring. */
+/** @internal Messages of one crossing, with the queues they bring. */
 export function batch(block: Batch['block'], queues: MessageQueue[]): Batch {
   for (const queue of block.queues) queues.push(Object.freeze(queue))
   return new Batch(block, queues)

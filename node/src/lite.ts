@@ -22,9 +22,9 @@ export interface LitePullConsumerOptions extends LitePullConsumerSettings, LogOp
 /** Options of one poll. */
 export interface PollOptions {
   /** How long to wait for messages, in milliseconds. Default: 1000. */
-  timeout?: number
+  timeout?: number | undefined
   /** Gives up: the promise rejects with the signal's reason, and no message is lost. */
-  signal?: AbortSignal
+  signal?: AbortSignal | undefined
 }
 
 /** An offset to commit. */

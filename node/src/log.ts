@@ -21,9 +21,9 @@ export type LogLevel = 'off' | 'error' | 'warn' | 'info' | 'debug'
 /** Options about logging, of every object. */
 export interface LogOptions {
   /** Where log lines go. Default: warnings and errors become warnings of the process (`process.emitWarning`). */
-  logger?: Logger
+  logger?: Logger | undefined
   /** The least bad level that is logged, with or without a logger. Default: `warn`. */
-  logLevel?: LogLevel
+  logLevel?: LogLevel | undefined
 }
 
 export const LOG_OPTIONS = ['logger', 'logLevel'] as const

@@ -22,17 +22,17 @@ export interface OutgoingMessage {
   /** At least one byte; text is sent as UTF-8. It is copied before the call returns. */
   body: string | Uint8Array
   /** What consumers filter by. */
-  tag?: string
+  tag?: string | undefined
   /** What the message can be found by; white space separates keys. */
-  key?: string | readonly string[]
+  key?: string | readonly string[] | undefined
   /** Messages of one sharding key go to one queue, the same in every language. */
-  shardingKey?: string
+  shardingKey?: string | undefined
   /** Properties of the application. */
-  properties?: Readonly<Record<string, string>>
+  properties?: Readonly<Record<string, string>> | undefined
   /** Deliver after the delay of this level, 1 (1 s) to 18 (2 h) with the broker's usual table; 0: at once. */
-  delayLevel?: number
+  delayLevel?: number | undefined
   /** A number of the application, 32 bits. */
-  flag?: number
+  flag?: number | undefined
 }
 
 /** Characters between names and values, and between properties. */

@@ -38,13 +38,13 @@ export interface ProducerOptions extends ProducerSettings, LogOptions {
 /** Options of one send. */
 export interface SendOptions {
   /** Gives up waiting: the promise rejects with the signal's reason, but the message may be sent all the same. */
-  signal?: AbortSignal
+  signal?: AbortSignal | undefined
 }
 
 /** Options of closing a producer. */
 export interface CloseOptions {
   /** How long messages given before may take, in milliseconds; what was not begun then fails. Default: 10,000. */
-  timeout?: number
+  timeout?: number | undefined
 }
 
 /** Bytes after which sends cross before the turn ends. */

@@ -26,19 +26,19 @@ export interface PushConsumerOptions extends PushConsumerSettings, LogOptions {
 /** Options of consuming with a handler. */
 export interface RunOptions {
   /** Handlers at a time. Default: the consumer's option `concurrency`, 20. */
-  concurrency?: number
+  concurrency?: number | undefined
   /** Messages of a queue one after the other, each when the one before has succeeded. Default: false. */
-  orderly?: boolean
+  orderly?: boolean | undefined
   /** Ends the run as soon as the handlers that run have ended; the consumer stays open. */
-  signal?: AbortSignal
+  signal?: AbortSignal | undefined
 }
 
 /** Options of consuming in a loop. */
 export interface MessagesOptions {
   /** Messages of a queue in their order. Default: false. */
-  orderly?: boolean
+  orderly?: boolean | undefined
   /** Ends the loop at its next step. */
-  signal?: AbortSignal
+  signal?: AbortSignal | undefined
 }
 
 /** Consumes a message. What it returns is awaited; when it throws or rejects, the message comes again. */

@@ -1,6 +1,6 @@
 //! `cargo xtask bench bridge [LANGUAGE ...]`: what crossing into the core costs from each language, beside a naive bridge in
 //! the same run. Both are built in the release profile and used as users would; programs in `bench/bridge` measure.
-use crate::package::{clean, python, Order};
+use crate::package::{clean, node, python, Order};
 use crate::run::{built, cargo, root, run};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -13,7 +13,8 @@ struct Language {
 }
 
 /// All languages.
-const LANGUAGES: &[Language] = &[Language { name: "python", run: run_python }];
+const LANGUAGES: &[Language] =
+    &[Language { name: "python", run: run_python }, Language { name: "node", run: run_node }];
 
 /// Runs the command.
 pub fn main(names: &[String]) -> Result<(), String> {
@@ -53,4 +54,13 @@ fn run_python() -> Result<(), String> {
     let mut bench = Command::new(venv.program("python"));
     bench.arg(root().join("bench/bridge/python/bench.py")).env("PYTHONPATH", &modules).env_remove("NAMESRV_ADDR");
     run(&mut bench)
+}
+
+fn run_node() -> Result<(), String> {
+    let folder = clean::Folder::new("ferromq-bench-node")?;
+    node::install(&node::build(&Order::for_benchmarks()?)?, folder.path())?;
+    let (naive, program) = (folder.path().join("naive.node"), folder.path().join("bench.mjs"));
+    copy(&library("ferromq-node-naive")?, &naive)?;
+    copy(&root().join("bench/bridge/node/bench.mjs"), &program)?;
+    run(Command::new("node").arg(program).arg(naive).env_remove("NAMESRV_ADDR"))
 }

@@ -97,7 +97,8 @@ fn pack(order: &Order, folder: &Folder, begin: &str) -> Result<PathBuf, String> 
 /// Installs packages into a folder where nothing else is. Offline: what users install needs nothing but these files.
 pub fn install(packages: &[PathBuf], folder: &Path) -> Result<(), String> {
     let manifest = folder.join("package.json");
-    std::fs::write(&manifest, "{\"private\": true}\n").map_err(|e| format!("cannot write {}: {e}", manifest.display()))?;
+    std::fs::write(&manifest, "{\"private\": true}\n")
+        .map_err(|e| format!("cannot write {}: {e}", manifest.display()))?;
     run(Command::new("npm").current_dir(folder).args(["install", "--offline"]).args(NPM).args(packages))
 }
 
@@ -136,14 +137,18 @@ fn test_files(folder: &Folder) -> Result<Vec<PathBuf>, String> {
     Ok(files)
 }
 
-/// The declarations as strict users see them: from ES modules and from CommonJS.
+/// The declarations as strict users see them, from ES modules and from CommonJS; and the examples under them.
 fn check_types(folder: &Folder) -> Result<Counts, String> {
     let sources = root().join("node");
     let tools = ["typescript@~5.9.0", "@types/node@^18.19.0"];
     run(Command::new("npm").current_dir(folder.path()).arg("install").args(NPM).args(tools))?;
     copy_folder(&sources.join("types"), &folder.path().join("types"))?;
-    let mut tsc = Command::new("node");
-    tsc.current_dir(folder.path()).args(["node_modules/typescript/bin/tsc", "--project", "types"]);
-    let (ok, _) = run_teed(&mut tsc)?;
-    Ok(Counts { passed: usize::from(ok), failed: usize::from(!ok), ..Counts::default() })
+    let mut counts = Counts::default();
+    for project in ["types/tsconfig.json", "types/examples.json"] {
+        let mut tsc = Command::new("node");
+        tsc.current_dir(folder.path()).args(["node_modules/typescript/bin/tsc", "--project", project]);
+        let (ok, _) = run_teed(&mut tsc)?;
+        counts.add(&Counts { passed: usize::from(ok), failed: usize::from(!ok), ..Counts::default() });
+    }
+    Ok(counts)
 }
