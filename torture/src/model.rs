@@ -118,7 +118,8 @@ impl Model {
         }
         self.records.retain(|sent| sent.end() <= end);
         self.deleted = self.deleted.min(end);
-        let mut queues: BTreeMap<(usize, i32), Vec<(i64, &[u8])>> = BTreeMap::new();
+        type Records<'a> = Vec<(i64, &'a [u8])>;
+        let mut queues: BTreeMap<(usize, i32), Records<'_>> = BTreeMap::new();
         for sent in self.records.iter().filter(|sent| !self.is_deleted(sent)) {
             queues.entry((sent.topic, sent.queue)).or_default().push((sent.at.queue_offset, &sent.body));
         }

@@ -280,9 +280,8 @@ impl Faults for PowerDisk {
                 state.changes.push(Change::Link(path.to_path_buf(), file));
             }
             Effect::Remove => {
-                if state.live.remove(path).is_some() {
-                    state.changes.push(Change::Unlink(path.to_path_buf()));
-                }
+                let known = state.live.remove(path).map(|_| Change::Unlink(path.to_path_buf()));
+                state.changes.extend(known);
             }
             Effect::Rename(to) => {
                 if let Some(file) = state.live.remove(path) {
@@ -296,7 +295,6 @@ impl Faults for PowerDisk {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests {
     use super::*;
     use ferromq_store::{config_file, faults};
