@@ -3,6 +3,7 @@
 //! Each language has a module below with two functions: `build`, which makes its packages, and a test suite that installs
 //! them into a clean environment and never looks at the source tree. The test suites build in the dev profile, which shares
 //! all its work with the other suites; the command itself builds in the release profile.
+pub mod c;
 pub mod clean;
 pub mod node;
 pub mod programs;
@@ -10,7 +11,7 @@ pub mod python;
 pub mod server;
 
 use crate::run::target_dir;
-use crate::tools::{Tool, NODE, VENV};
+use crate::tools::{Tool, CC, NODE, VENV};
 use std::path::PathBuf;
 
 /// What to build and where to.
@@ -33,6 +34,7 @@ pub struct Part {
 
 /// All parts.
 pub const PARTS: &[Part] = &[
+    Part { name: "c", needs: &[CC], build: c::build },
     Part { name: "server", needs: &[VENV, NODE], build: server::build },
     Part { name: "python", needs: &[VENV], build: python::build },
     Part { name: "node", needs: &[NODE], build: node::build },

@@ -1,6 +1,6 @@
 //! The suites of `cargo xtask test`: what each proves, what it needs, how its results are counted.
 use crate::run::{cargo, root, run_teed};
-use crate::tools::{Tool, CARGO_FUZZ, JDK, MAVEN, NIGHTLY, NODE, PYTHON, VENV};
+use crate::tools::{Tool, CARGO_FUZZ, CC, CMAKE, JDK, MAVEN, NIGHTLY, NODE, PKG_CONFIG, PYTHON, VALGRIND, VENV};
 use crate::{demo, gen, package, tidy, torture};
 use std::path::Path;
 use std::process::Command;
@@ -68,6 +68,13 @@ pub const SUITES: &[Suite] = &[
         needs: &[PYTHON],
         long: false,
         run: run_probe,
+    },
+    Suite {
+        name: "c",
+        what: "the C tarball, unpacked and used: as C99 and C++11, shared and static, under valgrind; CMake, examples",
+        needs: &[CC, CMAKE, PKG_CONFIG, VALGRIND],
+        long: false,
+        run: package::c::suite,
     },
     Suite {
         name: "server",

@@ -25,6 +25,18 @@ pub const VENV: Tool = Tool {
     probe: ("python3", &["-c", "import ensurepip, sys; print(sys.version)"]),
     install: "apt-get install -y python3-venv",
 };
+/// Compilers of C and C++, which come together.
+pub const CC: Tool =
+    Tool { name: "gcc and g++", probe: ("g++", &["--version"]), install: "apt-get install -y gcc g++" };
+/// CMake, for the test of the C library's CMake files.
+pub const CMAKE: Tool =
+    Tool { name: "CMake", probe: ("cmake", &["--version"]), install: "apt-get install -y cmake make" };
+/// pkg-config, with which the C tests find the library.
+pub const PKG_CONFIG: Tool =
+    Tool { name: "pkg-config", probe: ("pkg-config", &["--version"]), install: "apt-get install -y pkg-config" };
+/// valgrind, for the C tests.
+pub const VALGRIND: Tool =
+    Tool { name: "valgrind", probe: ("valgrind", &["--version"]), install: "apt-get install -y valgrind" };
 /// Node, for npm packages.
 pub const NODE: Tool =
     Tool { name: "Node with npm", probe: ("npm", &["--version"]), install: "apt-get install -y nodejs npm" };

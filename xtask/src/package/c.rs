@@ -14,6 +14,9 @@ const STATIC_LIBS: &[&str] = &["gcc_s", "rt", "pthread", "m", "dl", "c"];
 /// How the tests and examples are compiled.
 const STRICT: &[&str] = &["-Wall", "-Wextra", "-Wpedantic", "-Werror"];
 
+/// The test programs, and how valgrind looks for leaks in them.
+const PROGRAMS: &[(&str, &str)] = &[("surface", "full"), ("forks", "no"), ("broker", "full")];
+
 /// Builds the tarball.
 pub fn build(order: &Order) -> Result<Vec<PathBuf>, String> {
     let arch = std::env::consts::ARCH;
@@ -85,12 +88,14 @@ pub fn suite() -> Result<Counts, String> {
     let package = super::clean::only_file(folder.path(), "ferromq-c-", "")?;
     let mut rig = Rig { folder, package, ferromq: executable(&order)?, counts: Counts::default() };
     rig.header()?;
-    for name in ["surface", "broker"] {
+    for (name, leaks) in PROGRAMS {
         let source = root().join("bindings").join("c").join("tests").join(format!("{name}.c"));
         let shared = rig.compile(&source, name, "ferromq")?;
         rig.test(&mut Command::new(&shared))?;
-        let checked = &["--quiet", "--leak-check=full", "--show-leak-kinds=definite", "--errors-for-leak-kinds=definite"];
-        rig.test(Command::new("valgrind").args(checked).arg("--error-exitcode=99").arg(&shared))?;
+        let mut valgrind = Command::new("valgrind");
+        valgrind.args(["--quiet", "--error-exitcode=99", "--show-leak-kinds=definite"]);
+        valgrind.args(["--errors-for-leak-kinds=definite", &format!("--leak-check={leaks}")]);
+        rig.test(valgrind.arg(&shared))?;
         let linked = rig.compile(&source, &format!("{name}-static"), "ferromq-static")?;
         rig.test(&mut Command::new(linked))?;
     }
@@ -115,8 +120,9 @@ impl Rig {
 
     /// A program of this source and the test helper, with what pkg-config says.
     fn compile(&self, source: &Path, name: &str, module: &str) -> Result<PathBuf, String> {
-        let out = Command::new("pkg-config").args(["--cflags", "--libs", module]);
-        let out = out_of(Command::env(out, "PKG_CONFIG_PATH", self.package.join("lib").join("pkgconfig")))?;
+        let mut question = Command::new("pkg-config");
+        question.args(["--cflags", "--libs", module]);
+        let out = out_of(question.env("PKG_CONFIG_PATH", self.package.join("lib").join("pkgconfig")))?;
         let helper = self.package.join("share").join("ferromq").join("testing");
         let program = self.folder.path().join(name);
         let mut gcc = Command::new("gcc");

@@ -40,19 +40,24 @@ pub fn check_tag(tools: &Venv, wheel: &Path) -> Result<(), String> {
     }
 }
 
+/// The executable, built.
+pub fn executable(order: &Order) -> Result<PathBuf, String> {
+    run(cargo().args(["build", "--quiet", "--package", "ferromq-cli", "--profile", order.profile]))?;
+    Ok(built("ferromq", order.directory()))
+}
+
 /// The npm package.
 pub fn npm(order: &Order) -> Result<PathBuf, String> {
-    run(cargo().args(["build", "--quiet", "--package", "ferromq-cli", "--profile", order.profile]))?;
+    let built = executable(order)?;
     let folder = Folder::new("ferromq-npm")?;
     let package = folder.path().join("package");
     copy_folder(&root().join("node").join("server"), &package)?;
     let failed = |e: std::io::Error| format!("cannot make the npm package: {e}");
     let native = package.join("native");
     std::fs::create_dir_all(&native).map_err(failed)?;
-    let executable = native.join("ferromq");
-    let directory = if order.profile == "dev" { "debug" } else { order.profile };
-    std::fs::copy(built("ferromq", directory), &executable).map_err(failed)?;
-    run(Command::new("strip").arg(&executable))?;
+    let carried = native.join("ferromq");
+    std::fs::copy(built, &carried).map_err(failed)?;
+    run(Command::new("strip").arg(&carried))?;
     std::fs::copy(root().join("LICENSE"), package.join("LICENSE")).map_err(failed)?;
     // The executable is of this processor: npm refuses the package on others.
     let manifest = package.join("package.json");
