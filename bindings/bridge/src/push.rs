@@ -142,8 +142,9 @@ impl PushConsumer {
         Ok(())
     }
 
-    /// Takes at most `max` messages that wait here, without waiting; in order, messages of one queue, of which nothing more is
-    /// given out until they are settled. After [`Event::Ready`] take until nothing comes.
+    /// Takes at most `max` messages that wait here, without waiting; in order, all of one batch, whatever `max` is (at most
+    /// the option `batch_size`): messages of one queue, of which nothing more is given out until they are settled. After
+    /// [`Event::Ready`] take until nothing comes.
     ///
     /// # Errors
     /// [`Class::Closed`](crate::Class::Closed), [`Class::Forked`](crate::Class::Forked).
