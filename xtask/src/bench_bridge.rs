@@ -1,6 +1,6 @@
 //! `cargo xtask bench bridge [LANGUAGE ...]`: what crossing into the core costs from each language, beside a naive bridge in
 //! the same run. Both are built in the release profile and used as users would; programs in `bench/bridge` measure.
-use crate::package::{clean, node, python, Order};
+use crate::package::{c, clean, node, python, Order};
 use crate::run::{built, cargo, root, run};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -13,8 +13,11 @@ struct Language {
 }
 
 /// All languages.
-const LANGUAGES: &[Language] =
-    &[Language { name: "python", run: run_python }, Language { name: "node", run: run_node }];
+const LANGUAGES: &[Language] = &[
+    Language { name: "python", run: run_python },
+    Language { name: "node", run: run_node },
+    Language { name: "c", run: run_c },
+];
 
 /// Runs the command.
 pub fn main(names: &[String]) -> Result<(), String> {
@@ -54,6 +57,17 @@ fn run_python() -> Result<(), String> {
     let mut bench = Command::new(venv.program("python"));
     bench.arg(root().join("bench/bridge/python/bench.py")).env("PYTHONPATH", &modules).env_remove("NAMESRV_ADDR");
     run(&mut bench)
+}
+
+fn run_c() -> Result<(), String> {
+    let folder = clean::Folder::new("ferromq-bench-c")?;
+    let package = c::install(&Order::for_benchmarks()?, folder.path())?;
+    let (program, lib) = (folder.path().join("bench"), package.join("lib"));
+    let mut compiler = Command::new("gcc");
+    compiler.args(["-std=c99", "-O2", "-I"]).arg(package.join("include")).arg("-o").arg(&program);
+    compiler.arg(root().join("bench/bridge/c/bench.c")).arg("-L").arg(&lib).arg("-lferromq");
+    run(compiler.arg(format!("-Wl,-rpath,{}", lib.display())))?;
+    run(&mut Command::new(program))
 }
 
 fn run_node() -> Result<(), String> {

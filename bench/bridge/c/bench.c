@@ -9,6 +9,8 @@
 #include <string.h>
 #include <time.h>
 
+/* Messages per second on cores that are idle otherwise. */
+enum { ENQUEUED_WANTED = 3000000, TAKEN_WANTED = 3000000 };
 enum { ROUNDS = 5, ENQUEUED = 2000000, SENT = 50000, TAKEN = 2000000, TAKEN_SINGLY = 500000, BODY = 100, BATCH = 64 };
 
 static void must(fmq_error *error) {
@@ -88,10 +90,12 @@ static double take(int total, size_t batch) {
 
 static double best(double before, double next) { return next > before ? next : before; }
 
-static void row(const char *name, double ours, double naive, const char *wanted) {
-  printf("{\"lang\":\"c\",\"row\":\"%s\",\"ours_per_s\":%.0f,\"naive_per_s\":%.0f,\"ratio\":%.1f,\"wanted\":%s}\n", name,
-         ours, naive, ours / naive, wanted);
+/* Prints a row; true when ours reaches `wanted` per second. */
+static bool row(const char *name, double ours, double naive, int wanted) {
+  printf("{\"lang\":\"c\",\"row\":\"%s\",\"ours_per_s\":%.0f,\"naive_per_s\":%.0f,\"ratio\":%.1f,"
+         "\"wanted\":\"%d per second\"}\n", name, ours, naive, ours / naive, wanted);
   fflush(stdout);
+  return ours >= wanted;
 }
 
 int main(void) {
@@ -102,7 +106,8 @@ int main(void) {
     taken = best(taken, take(TAKEN, BATCH));
     singly = best(singly, take(TAKEN_SINGLY, 1));
   }
-  row("enqueue", enqueued, sent, "\"3000000 per second\"");
-  row("take 64", taken, singly, "null");
-  return 0;
+  bool reached = row("enqueue", enqueued, sent, ENQUEUED_WANTED);
+  reached &= row("take 64", taken, singly, TAKEN_WANTED);
+  if (!reached) fprintf(stderr, "bench: less than wanted; on a machine that does other things this says little\n");
+  return reached ? 0 : 1;
 }

@@ -1,5 +1,5 @@
 //! The C library: header, shared and static library, pkg-config and CMake files, the test helper, as one tarball.
-use super::clean::{copy_folder, path_of, Folder};
+use super::clean::{copy_folder, only_file, path_of, Folder};
 use super::server::executable;
 use super::Order;
 use crate::run::{cargo, root, run, run_teed, target_dir};
@@ -27,6 +27,14 @@ pub fn build(order: &Order) -> Result<Vec<PathBuf>, String> {
     let tarball = order.out.join(format!("{name}.tar.gz"));
     run(Command::new("tar").current_dir(folder.path()).arg("-czf").arg(&tarball).arg(&name))?;
     Ok(vec![tarball])
+}
+
+/// Builds the tarball and unpacks it in `folder`; returns the folder with `include` and `lib`.
+pub fn install(order: &Order, folder: &Path) -> Result<PathBuf, String> {
+    for tarball in build(order)? {
+        run(Command::new("tar").current_dir(folder).arg("-xzf").arg(tarball))?;
+    }
+    only_file(folder, "ferromq-c-", "")
 }
 
 /// Fills the folder that becomes the tarball.
@@ -82,10 +90,7 @@ struct Rig {
 pub fn suite() -> Result<Counts, String> {
     let order = Order::for_tests()?;
     let folder = Folder::new("ferromq-c-test")?;
-    for tarball in build(&order)? {
-        run(Command::new("tar").current_dir(folder.path()).args(["-xzf"]).arg(tarball))?;
-    }
-    let package = super::clean::only_file(folder.path(), "ferromq-c-", "")?;
+    let package = install(&order, folder.path())?;
     let mut rig = Rig { folder, package, ferromq: executable(&order)?, counts: Counts::default() };
     rig.header()?;
     for (name, leaks) in PROGRAMS {
