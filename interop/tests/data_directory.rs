@@ -1,10 +1,12 @@
-//! A data directory changes hands: written by our broker and read back through Apache's, and the reverse.
+//! A data directory changes hands: written by our broker and read back through Apache's, and the reverse. Its log lies in two
+//! directories, and Apache's consume queues have extensions, which ours do not write.
 #![allow(clippy::unwrap_used, reason = "tests")]
 mod support;
 
 use ferromq_interop::{Apache, HeaderCodec, Java, PeerOptions, Release};
+use ferromq_store::tool::{verify, Directory, DirectoryOptions};
 use ferromq_testing::Cluster;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use support::{assert_gapless, events, keys, places, skipped, step, Event};
 
 const TOPIC: &str = "Moved";
@@ -27,8 +29,26 @@ fn produce(namesrv: &str, release: Release) -> Vec<Event> {
     events(&lines.concat(), "SENT")
 }
 
+/// The directories of the log, as both brokers take them.
+fn log_directories(data: &Path) -> String {
+    format!("{0}/log-a,{0}/log-b", data.display())
+}
+
+/// The directory that somebody left is sound, and both directories of the log are used.
+fn check(data: &Path) {
+    let commit_log: Vec<_> = log_directories(data).split(',').map(PathBuf::from).collect();
+    assert!(commit_log.iter().all(|dir| std::fs::read_dir(dir).unwrap().count() > 0));
+    let options = DirectoryOptions { root: data.to_path_buf(), commit_log, ..Default::default() };
+    let seen = verify(&Directory::open(options).unwrap(), &mut |finding| println!("{finding}")).unwrap();
+    assert!(seen.damages == 0 && seen.records >= 450, "{seen:?}");
+}
+
 fn consume(namesrv: &str, release: Release, count: usize) -> Vec<Event> {
-    let args = ["consume", namesrv, TOPIC, "G_reader", "concurrent", "*", &count.to_string()];
+    consume_some(namesrv, release, "G_reader", "*", count)
+}
+
+fn consume_some(namesrv: &str, release: Release, group: &str, tags: &str, count: usize) -> Vec<Event> {
+    let args = ["consume", namesrv, TOPIC, group, "concurrent", tags, &count.to_string()];
     events(&Java::peer(PeerOptions::new(release, HeaderCodec::Json), &args).unwrap().finish().unwrap(), "GOT")
 }
 
@@ -39,7 +59,9 @@ fn same(sent: &[Event], got: &[Event]) {
 }
 
 async fn ours(data: &Path) -> Cluster {
-    let mut builder = Cluster::builder().property("storePathRootDir", &data.display().to_string());
+    let mut builder = Cluster::builder()
+        .property("storePathRootDir", &data.display().to_string())
+        .property("storePathCommitLog", &log_directories(data));
     for (name, value) in SIZES {
         builder = builder.property(name, value);
     }
@@ -48,7 +70,8 @@ async fn ours(data: &Path) -> Cluster {
 
 fn theirs(release: Release, folder: &Path, data: &Path) -> (Apache, Apache) {
     let ns = Apache::name_server(release, folder).unwrap();
-    let settings: String = SIZES.iter().map(|(name, value)| format!("{name}={value}\n")).collect();
+    let sizes: String = SIZES.iter().map(|(name, value)| format!("{name}={value}\n")).collect();
+    let settings = format!("{sizes}storePathCommitLog={}\nenableConsumeQueueExt=true\n", log_directories(data));
     let broker = Apache::broker(release, folder, data, "broker-a", &ns.address, &settings).unwrap();
     (ns, broker)
 }
@@ -67,6 +90,7 @@ async fn written_by_us_read_by_apache() {
         let namesrv = cluster.namesrv_addr();
         let sent = tokio::task::spawn_blocking(move || produce(&namesrv, release)).await.unwrap();
         cluster.shutdown().await;
+        check(&data);
         let path = folder.path().to_path_buf();
         tokio::task::spawn_blocking(move || {
             let (ns, broker) = theirs(release, &path, &data);
@@ -94,6 +118,7 @@ async fn written_by_apache_read_by_us() {
             let sent = produce(&ns.address, release);
             broker.stop().unwrap();
             ns.kill();
+            check(&store);
             sent
         })
         .await
@@ -102,7 +127,11 @@ async fn written_by_apache_read_by_us() {
         cluster.wait_for_route(TOPIC).await.unwrap();
         let namesrv = cluster.namesrv_addr();
         tokio::task::spawn_blocking(move || {
-            same(&sent, &consume(&namesrv, release, sent.len()));
+            let got = consume(&namesrv, release, sent.len());
+            same(&sent, &got);
+            let tagged: Vec<Event> = got.into_iter().filter(|event| event.tag == "TagA").collect();
+            let found = consume_some(&namesrv, release, "G_tagged", "TagA", tagged.len());
+            assert_eq!((places(&found), tagged.len()), (places(&tagged), 150));
             let more =
                 Java::peer(PeerOptions::new(release, HeaderCodec::Json), &["produce", &namesrv, TOPIC, "async", "40"])
                     .unwrap();
