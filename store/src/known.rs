@@ -14,10 +14,13 @@ use crate::error::OpenError;
 use crate::log::Log;
 use crate::queue::QueueTable;
 use parking_lot::Mutex;
+use std::collections::hash_map::DefaultHasher;
 use std::collections::HashMap;
 use std::fmt::Write as _;
+use std::hash::{Hash, Hasher};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::UNIX_EPOCH;
 
 /// First line of the list of queues.
@@ -40,6 +43,8 @@ pub(crate) struct Known {
     queues: PathBuf,
     deleted_path: PathBuf,
     lock: PathBuf,
+    /// Hash of the list that was written last, 0 at first. Stored by who writes it.
+    saved: AtomicU64,
     /// End of the log when the topic was deleted.
     deleted: Mutex<HashMap<String, i64>>,
 }
@@ -54,7 +59,8 @@ impl Known {
             Some((topic.to_owned(), offset.parse().ok()?))
         });
         let deleted = Mutex::new(deleted.collect());
-        Ok(Known { queues: root.join("ferromq-queues"), deleted_path: path, lock: root.join("lock"), deleted })
+        let (queues, lock, saved) = (root.join("ferromq-queues"), root.join("lock"), AtomicU64::new(0));
+        Ok(Known { queues, deleted_path: path, lock, saved, deleted })
     }
 
     /// The list of queues, if it can be believed.
@@ -69,18 +75,29 @@ impl Known {
         modified.ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok()).map_or(0, |since| since.as_nanos())
     }
 
-    /// Writes the list of queues, whose units must be on the disk.
+    /// Writes the list of queues with what of them is on the disk, unless it is the one that was written last.
     pub fn save(&self, queues: &QueueTable, log: &Log, last_record: Option<i64>) -> io::Result<()> {
         let mut text = format!("{HEAD}\nlock {}\n", self.lock_time());
         if let Some(last) = last_record {
             let _ = writeln!(text, "last-record {last}");
         }
+        let mut lines: Vec<String> = Vec::new();
         for queue in queues.all().iter().filter(|queue| queue.flushed() > 0) {
-            let _ = writeln!(text, "queue {} {} {}", queue.id, queue.flushed(), queue.topic);
+            lines.push(format!("queue {} {} {}\n", queue.id, queue.flushed(), queue.topic));
         }
+        lines.sort_unstable();
+        lines.iter().for_each(|line| text.push_str(line));
         // Read last: no queue has a record behind it.
         let _ = writeln!(text, "log-end {}", log.written());
-        disk::replace(&self.queues, text.as_bytes())
+        let mut hasher = DefaultHasher::new();
+        text.hash(&mut hasher);
+        let hash = hasher.finish();
+        if self.saved.load(Ordering::Relaxed) == hash {
+            return Ok(());
+        }
+        disk::replace(&self.queues, text.as_bytes())?;
+        self.saved.store(hash, Ordering::Relaxed);
+        Ok(())
     }
 
     /// End of the log when `topic` was deleted; records behind are of a new topic with its name. 0 when it was not.

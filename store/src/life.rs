@@ -176,7 +176,6 @@ impl Inner {
 
     fn run_queue_flush(&self) {
         let mut last = Instant::now();
-        let mut listed = -1;
         loop {
             {
                 let mut stop = self.stop.0.lock();
@@ -197,10 +196,7 @@ impl Inner {
             }
             if thorough {
                 last = Instant::now();
-                let end = self.log.written();
-                if std::mem::replace(&mut listed, end) != end {
-                    self.list_queues();
-                }
+                self.list_queues();
                 if let Err(error) = self.checkpoint.flush() {
                     tracing::error!(%error, "the checkpoint was not written; the next start reads more of the log");
                 }

@@ -33,6 +33,12 @@ struct State {
     failed_at: Option<Instant>,
 }
 
+impl State {
+    fn pauses(&self) -> bool {
+        self.failed_at.is_some_and(|at| at.elapsed() < PAUSE)
+    }
+}
+
 /// What appenders and the prepare thread share.
 #[derive(Debug, Default)]
 pub(crate) struct Prepare {
@@ -73,7 +79,7 @@ impl Prepare {
         if state.stop {
             return Err("the store is shut down".to_owned());
         }
-        if state.failed_at.is_some_and(|at| at.elapsed() < PAUSE) {
+        if state.pauses() {
             return Err(state.reason.clone());
         }
         let failures = state.failures;
@@ -88,6 +94,11 @@ impl Prepare {
             }
         }
         Ok(())
+    }
+
+    /// Whether a segment could not be created a moment ago.
+    fn pauses(&self) -> bool {
+        self.state.lock().pauses()
     }
 
     /// Ends the thread; appends that wait get an error.
@@ -137,7 +148,8 @@ impl Log {
             let (segment, position, next) = self.look();
             let rest = self.segment_size - position;
             let due = rest <= self.segment_size / 4 || rest <= 2 * ahead;
-            let next = if next.is_none() && (due || urgent) { self.make_next(&segment) } else { next };
+            let wanted = next.is_none() && (due || urgent) && !self.prepare.pauses();
+            let next = if wanted { self.make_next(&segment) } else { next };
             if next.is_some() {
                 self.prepare.segment_ready();
             }
