@@ -13,15 +13,15 @@
 //! # Threads
 //! Objects belong to the thread of their environment (main or worker) and are never touched by another. Threads of the
 //! bridge only call the wake-up ([`wake`]), which neither blocks nor keeps the process alive.
-mod block;
-mod drained;
-mod failure;
-mod info;
-mod lite;
-mod log;
-mod options;
-mod outgoing;
-mod producer;
-mod push;
-mod queues;
-mod wake;
+pub mod block;
+pub mod drained;
+pub mod failure;
+pub mod info;
+pub mod lite;
+pub mod log;
+pub mod options;
+pub mod outgoing;
+pub mod producer;
+pub mod push;
+pub mod queues;
+pub mod wake;
