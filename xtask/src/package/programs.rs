@@ -1,11 +1,12 @@
 //! Our programs in every language, run from installed packages: the demo's (`examples/<language>/flights`) and the drivers
 //! (`conformance/drivers`). Nothing of a package's source tree is used.
-use super::clean::{Folder, Venv};
-use super::{node, python, Order};
+use super::clean::{only_file, Folder, Venv};
+use super::{c, node, python, Order};
 use crate::run::{built, cargo, root, run};
 use crate::suites::{count_cargo, Counts};
 use crate::tools::{Tool, JDK, NODE, VENV};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 /// The programs of a language: each a program and its first arguments.
 pub struct Programs {
@@ -24,6 +25,7 @@ struct Language {
 }
 
 const LANGUAGES: &[Language] = &[
+    Language { name: "c", needs: &[], install: install_c },
     Language { name: "node", needs: &[NODE], install: install_node },
     Language { name: "python", needs: &[VENV], install: install_python },
     Language { name: "rust", needs: &[], install: install_rust },
@@ -77,6 +79,24 @@ fn install_node(order: &Order, folder: &Path) -> Result<Programs, String> {
     };
     let flights = Some(copied(root().join("examples").join("node").join("flights.mjs"), "flights.mjs")?);
     Ok(Programs { flights, driver: copied(root().join("conformance").join("drivers").join("node.mjs"), "driver.mjs")? })
+}
+
+fn install_c(order: &Order, folder: &Path) -> Result<Programs, String> {
+    for tarball in c::build(order)? {
+        run(Command::new("tar").current_dir(folder).arg("-xzf").arg(tarball))?;
+    }
+    let package = only_file(folder, "ferromq-c-", "")?;
+    let compiled = |source: PathBuf, name: &str| {
+        let (program, lib) = (folder.join(name), package.join("lib"));
+        let mut compiler = Command::new("cc");
+        compiler.args(["-std=c99", "-O2"]).arg("-I").arg(package.join("include")).arg("-o").arg(&program).arg(source);
+        compiler.arg("-L").arg(&lib).args(["-lferromq", "-lpthread"]).arg(format!("-Wl,-rpath,{}", lib.display()));
+        run(&mut compiler)?;
+        Ok::<_, String>(words(&[&program]))
+    };
+    let flights = Some(compiled(root().join("examples").join("c").join("flights.c"), "flights")?);
+    let driver = root().join("conformance").join("drivers").join("c").join("driver.c");
+    Ok(Programs { flights, driver: compiled(driver, "driver")? })
 }
 
 fn install_rust(order: &Order, _folder: &Path) -> Result<Programs, String> {
