@@ -181,10 +181,16 @@ impl Outbox {
         self.filled.notify_one();
     }
 
-    /// All of `now` and at most `count` of `later`.
-    fn take(&self, count: usize, out: &mut Vec<Job>) {
+    /// All of `now` and at most `count` of `later`, into `out`, which is empty. When that is a whole line, it is exchanged for
+    /// `out`: whoever enqueues waits for the lock no longer than that takes, and both keep the memory that they have grown to.
+    fn take(&self, count: usize, out: &mut VecDeque<Job>) {
         let mut lines = self.lines.lock();
-        out.extend(std::mem::take(&mut lines.now));
+        std::mem::swap(&mut lines.now, out);
+        if out.is_empty() && count >= lines.later.len() {
+            std::mem::swap(&mut lines.later, out);
+            (lines.queued, lines.queued_bytes) = (0, 0);
+            return;
+        }
         let count = count.min(lines.later.len());
         for _ in 0..count {
             let Some(job) = lines.later.pop_front() else { break };
@@ -192,7 +198,7 @@ impl Outbox {
                 lines.queued -= 1;
                 lines.queued_bytes -= job.message.body().len();
             }
-            out.push(job);
+            out.push_back(job);
         }
     }
 
@@ -251,7 +257,7 @@ impl Outbox {
         F: Future<Output = Result<Option<SendResult>, Failure>>,
     {
         let mut under_way = FuturesUnordered::new();
-        let mut jobs = Vec::new();
+        let mut jobs = VecDeque::new();
         while !self.is_over() {
             self.take(window.saturating_sub(under_way.len()), &mut jobs);
             for Job { message, how, to } in jobs.drain(..) {
@@ -274,7 +280,7 @@ impl Outbox {
 
     /// Ends every job at once with what `answer` makes of it: the echo mode.
     pub(crate) async fn echo(&self, events: &EventQueue<Event>, answer: impl Fn(&Job) -> Option<SendResult>) {
-        let mut jobs = Vec::new();
+        let mut jobs = VecDeque::new();
         while !self.is_over() {
             self.take(usize::MAX, &mut jobs);
             if jobs.is_empty() {

@@ -8,7 +8,7 @@ use crate::outbox::{Group, Job, JobReply, Outbox};
 use crate::reply::ReplyTo;
 use crate::{runtime, EventQueue, WakeUp};
 use ferromq::{Message, MessageQueue, SendResult};
-use parking_lot::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::Handle;
@@ -42,8 +42,8 @@ struct Inner {
     events: EventQueue<Event>,
     outbox: Outbox,
     runtime: Handle,
-    /// Whether the task was started.
-    started: Mutex<bool>,
+    /// Whether the task was started. Set once, under no lock: whoever sets it starts the task.
+    started: AtomicBool,
     /// What the start came to.
     start: watch::Sender<Option<Result<(), Failure>>>,
     /// Set when the task is over.
@@ -72,7 +72,7 @@ impl Producer {
             echo,
             events: EventQueue::new(wake_up),
             runtime: runtime::handle()?,
-            started: Mutex::new(false),
+            started: AtomicBool::new(false),
             start: watch::channel(None).0,
             over: watch::channel(false).0,
         };
@@ -153,7 +153,7 @@ impl Producer {
     pub fn close(&self, limit: Duration, to: ReplyTo) -> Result<(), Failure> {
         let inner = self.inner()?.clone();
         inner.outbox.close();
-        let started = *inner.started.lock();
+        let started = inner.started.load(Ordering::Acquire);
         inner.runtime.clone().spawn(async move {
             if started {
                 inner.wait_over(limit).await;
@@ -179,16 +179,15 @@ impl Drop for Producer {
 
 impl Inner {
     fn ensure_started(self: &Arc<Self>) {
-        let mut started = self.started.lock();
-        if !*started {
-            *started = true;
+        // Read first: that it is set is seen without taking the cache line from other senders.
+        if !self.started.load(Ordering::Acquire) && !self.started.swap(true, Ordering::AcqRel) {
             self.runtime.spawn(run(self.clone()));
         }
     }
 
     /// Waits for the task; what has not been begun after `limit` fails.
     async fn wait_over(&self, limit: Duration) {
-        if !*self.started.lock() {
+        if !self.started.load(Ordering::Acquire) {
             return;
         }
         let mut over = self.over.subscribe();
