@@ -4,6 +4,7 @@ use super::server::executable;
 use super::Order;
 use crate::run::{cargo, root, run, run_teed, target_dir};
 use crate::suites::{number_before, Counts};
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -83,6 +84,8 @@ struct Rig {
     package: PathBuf,
     /// The broker's executable.
     ferromq: PathBuf,
+    /// A PATH without compilers.
+    path: OsString,
     counts: Counts,
 }
 
@@ -91,7 +94,8 @@ pub fn suite() -> Result<Counts, String> {
     let order = Order::for_tests()?;
     let folder = Folder::new("ferromq-c-test")?;
     let package = install(&order, folder.path())?;
-    let mut rig = Rig { folder, package, ferromq: executable(&order)?, counts: Counts::default() };
+    let path = path_of(folder.path(), &["valgrind", "sh"])?;
+    let mut rig = Rig { folder, package, ferromq: executable(&order)?, path, counts: Counts::default() };
     rig.header()?;
     for (name, leaks) in PROGRAMS {
         let source = root().join("bindings").join("c").join("tests").join(format!("{name}.c"));
@@ -141,7 +145,7 @@ impl Rig {
 
     /// Runs a test program and counts what it says.
     fn test(&mut self, command: &mut Command) -> Result<(), String> {
-        command.env("FERROMQ_BIN", &self.ferromq).env("PATH", path_of(self.folder.path(), &["valgrind"])?);
+        command.env("FERROMQ_BIN", &self.ferromq).env("PATH", &self.path);
         let (ok, lines) = run_teed(command)?;
         let passed = lines.iter().rev().find(|line| line.ends_with(" 0 failed"));
         let passed = passed.map_or(0, |line| number_before(line, " passed"));
