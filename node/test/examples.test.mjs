@@ -22,6 +22,11 @@ const expected = {
   lite_pull: /^read 50, the first queue is committed at \d+\nread 100\n$/,
 }
 
+test.before(async () => {
+  const running = await started
+  for (const topic of ['orders', 'clicks', 'payments', 'states', 'history']) await running.createTopic(topic)
+})
+
 for (const [name, wanted] of Object.entries(expected)) {
   test(`example ${name}`, async () => {
     const { namesrv } = await started

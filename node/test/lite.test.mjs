@@ -1,7 +1,7 @@
 // Lite pulling: positions are the caller's, and nothing is lost or committed that nobody got.
 import assert from 'node:assert/strict'
 import test from 'node:test'
-import { broker, lite, producer, unique } from './support.mjs'
+import { broker, lite, producer, queuesOf, unique } from './support.mjs'
 
 const started = broker(test)
 
@@ -27,7 +27,7 @@ async function poll(consumer, count) {
 test('assign, poll, seek and offsets', async (t) => {
   const { namesrv, topic, queue } = await filled(t, 9)
   const consumer = lite(t, namesrv, { autoCommit: false })
-  const queues = await consumer.queues(topic)
+  const queues = await queuesOf(consumer, topic)
   assert.ok(queues.some((one) => one.id === queue.id && one.broker === queue.broker && one.topic === topic))
   await consumer.assign([queue])
   assert.deepEqual(await consumer.assignment(), [queue])

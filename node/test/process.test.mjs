@@ -36,8 +36,7 @@ test('the codes are those of the addon', () => {
 
 for (const how of ['closed', 'idle-producer', 'forgotten', 'enqueued', 'unstarted']) {
   test(`the process ends by itself: ${how}`, async () => {
-    const { namesrv } = await started
-    assert.equal(await ends('ends.mjs', [how, namesrv, unique('ends')]), 'end\n')
+    assert.equal(await ends('ends.mjs', [how, ...(await place('ends'))]), 'end\n')
   })
 }
 

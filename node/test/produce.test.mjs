@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
 import { FerroMQError, FlushError, Producer, SendManyError } from 'ferromq'
-import { broker, lite, producer, unique } from './support.mjs'
+import { broker, lite, producer, queuesOf, unique } from './support.mjs'
 
 const started = broker(test)
 const ALL_BYTES = Uint8Array.from({ length: 256 }, (_, index) => index)
@@ -11,7 +11,7 @@ const TEXT = 'Grüße, 世界 🦀 \u0000 end'
 /** All messages of a topic, in the order of queues and offsets. */
 async function stored(t, namesrv, topic, count) {
   const consumer = lite(t, namesrv)
-  await consumer.assign(await consumer.queues(topic))
+  await consumer.assign(await queuesOf(consumer, topic))
   const messages = []
   while (messages.length < count) messages.push(...(await consumer.poll({ timeout: 10_000 })))
   return messages

@@ -42,6 +42,14 @@ export function lite(t, namesrv, options) {
   return ending(t, new LitePullConsumer({ namesrv, group: unique('l'), consumeFrom: 'first', ...options }))
 }
 
+/** The queues of a topic that was just made by its first message: name servers hear of it a little later. */
+export function queuesOf(consumer, topic) {
+  return until(`the queues of ${topic}`, async () => {
+    const queues = await consumer.queues(topic).catch(() => [])
+    return queues.length > 0 && queues
+  })
+}
+
 /** Gathers what is logged. */
 export function gathering() {
   const lines = []
