@@ -110,6 +110,16 @@ impl Outbox {
         Ok(())
     }
 
+    /// Sends that somebody waits for, each on its own.
+    pub(crate) fn send_each(&self, jobs: impl ExactSizeIterator<Item = Job>) -> Result<(), Failure> {
+        let mut lines = self.lines.lock();
+        lines.check_open()?;
+        let count = jobs.len();
+        lines.now.extend(jobs);
+        self.added(lines, count);
+        Ok(())
+    }
+
     /// Sends of one group.
     pub(crate) fn send_all(&self, jobs: Vec<Job>) -> Result<(), Failure> {
         let mut lines = self.lines.lock();

@@ -113,6 +113,15 @@ impl Producer {
         inner.outbox.send(Job { message, how, to: JobReply::One(to) })
     }
 
+    /// Like [`Self::send`] for each of them, with one wake-up of the runtime for all: for languages that gather what is sent
+    /// in a turn of their loop.
+    pub fn send_each(&self, messages: Vec<(Message, How, ReplyTo)>) -> Result<(), Failure> {
+        let inner = self.inner()?;
+        inner.ensure_started();
+        let jobs = messages.into_iter().map(|(message, how, to)| Job { message, how, to: JobReply::One(to) });
+        inner.outbox.send_each(jobs)
+    }
+
     /// Sends many messages, each on its own; the result is one [`Event::SentMany`] in their order. Of one key each waits for
     /// the one before only as far as the connection keeps the order: await sends of one key one by one.
     pub fn send_many(&self, messages: Vec<(Message, How)>, to: ReplyTo) -> Result<(), Failure> {
