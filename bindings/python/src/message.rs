@@ -1,10 +1,11 @@
 //! Messages as they are delivered, and the names of queues.
-use ferromq_bridge::fork::Guarded;
+use ferromq_bridge::fork::Birth;
 use ferromq_bridge::{MessageExt, Taken};
 use parking_lot::Mutex;
+use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyBytes, PyDateTime, PyDict, PyTzInfo};
+use pyo3::types::{PyBytes, PyDateTime, PyDict, PyList, PyString, PyTzInfo};
 
 /// One queue of a topic on one broker.
 #[pyclass(frozen, eq, ord, hash, module = "ferromq")]
@@ -55,28 +56,66 @@ impl MessageQueue {
 /// A received message. What it holds becomes Python's when it is looked at.
 #[pyclass(frozen, module = "ferromq")]
 pub struct MessageView {
-    message: MessageExt,
-    /// Of a push consumer, until it is settled. A forked child must not drop it.
-    taken: Option<Guarded<Mutex<Option<Taken>>>>,
+    origin: Mutex<Origin>,
+    birth: Birth,
     body: PyOnceLock<Py<PyBytes>>,
     properties: PyOnceLock<Py<PyDict>>,
+}
+
+/// Where the message is.
+enum Origin {
+    /// Of a push consumer, not settled. A forked child must not drop it.
+    Taken(Taken),
+    /// Here: polled, or settled.
+    Plain(MessageExt),
+    /// Settled when nobody had it any more.
+    Gone,
 }
 
 impl MessageView {
     /// Of a poll: nobody waits for what comes of it.
     pub fn polled(message: MessageExt) -> Self {
-        Self { message, taken: None, body: PyOnceLock::new(), properties: PyOnceLock::new() }
+        Self::new(Origin::Plain(message))
     }
 
     /// Of a push consumer, to be settled.
     pub fn taken(taken: Taken) -> Self {
-        let message = taken.message().clone();
-        Self { taken: Some(Guarded::new(Mutex::new(Some(taken)))), ..Self::polled(message) }
+        Self::new(Origin::Taken(taken))
     }
 
-    /// What has to be settled; `None` the second time.
-    pub fn take(&self) -> Option<Taken> {
-        self.taken.as_ref()?.here()?.lock().take()
+    fn new(origin: Origin) -> Self {
+        Self { origin: Mutex::new(origin), birth: Birth::now(), body: PyOnceLock::new(), properties: PyOnceLock::new() }
+    }
+
+    /// What has to be settled; `None` the second time, and in a forked child. `is_last`: nobody will look at it any more.
+    pub fn settle(&self, is_last: bool) -> Option<Taken> {
+        let mut origin = self.origin.lock();
+        let Origin::Taken(taken) = &*origin else { return None };
+        if !self.birth.is_here() {
+            return None;
+        }
+        let left = if is_last { Origin::Gone } else { Origin::Plain(taken.message().clone()) };
+        match std::mem::replace(&mut *origin, left) {
+            Origin::Taken(taken) => Some(taken),
+            Origin::Plain(_) | Origin::Gone => None,
+        }
+    }
+
+    /// Looks at the message.
+    fn look<T>(&self, at: impl FnOnce(&MessageExt) -> T) -> PyResult<T> {
+        match &*self.origin.lock() {
+            Origin::Taken(taken) => Ok(at(taken.message())),
+            Origin::Plain(message) => Ok(at(message)),
+            Origin::Gone => Err(PyRuntimeError::new_err("this message was settled and given up")),
+        }
+    }
+}
+
+impl Drop for MessageView {
+    fn drop(&mut self) {
+        if !self.birth.is_here() {
+            std::mem::forget(std::mem::replace(self.origin.get_mut(), Origin::Gone));
+        }
     }
 }
 
@@ -89,26 +128,30 @@ fn moment(py: Python<'_>, millis: i64) -> PyResult<Bound<'_, PyDateTime>> {
 impl MessageView {
     /// The topic; of a message that comes again, the one it was sent to.
     #[getter]
-    fn topic(&self) -> &str {
-        self.message.topic()
+    fn topic<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyString>> {
+        self.look(|message| PyString::new(py, message.topic()))
     }
 
     /// The body, decompressed.
     #[getter]
-    fn body(&self, py: Python<'_>) -> Py<PyBytes> {
-        self.body.get_or_init(py, || PyBytes::new(py, self.message.body()).unbind()).clone_ref(py)
+    fn body(&self, py: Python<'_>) -> PyResult<Py<PyBytes>> {
+        let made = self.body.get_or_try_init(py, || self.look(|message| PyBytes::new(py, message.body()).unbind()))?;
+        Ok(made.clone_ref(py))
     }
 
     /// The tag.
     #[getter]
-    fn tag(&self) -> Option<&str> {
-        self.message.tag()
+    fn tag<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyString>>> {
+        self.look(|message| message.tag().map(|text| PyString::new(py, text)))
     }
 
     /// The keys.
     #[getter]
-    fn keys(&self) -> Vec<&str> {
-        self.message.keys().unwrap_or_default().split_whitespace().collect()
+    fn keys<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
+        self.look(|message| {
+            let keys: Vec<&str> = message.keys().unwrap_or_default().split_whitespace().collect();
+            PyList::new(py, keys)
+        })?
     }
 
     /// All properties, reserved ones included.
@@ -116,9 +159,7 @@ impl MessageView {
     fn properties(&self, py: Python<'_>) -> PyResult<Py<PyDict>> {
         let made = self.properties.get_or_try_init(py, || {
             let properties = PyDict::new(py);
-            for (name, value) in self.message.properties() {
-                properties.set_item(name, value)?;
-            }
+            self.look(|message| message.properties().try_for_each(|(name, value)| properties.set_item(name, value)))??;
             PyResult::Ok(properties.unbind())
         })?;
         Ok(made.clone_ref(py))
@@ -126,83 +167,80 @@ impl MessageView {
 
     /// The sharding key.
     #[getter]
-    fn sharding_key(&self) -> Option<&str> {
-        self.message.sharding_key()
+    fn sharding_key<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyString>>> {
+        self.look(|message| message.sharding_key().map(|text| PyString::new(py, text)))
     }
 
     /// The unique id given by the producer; without one, the broker's id.
     #[getter]
-    fn message_id(&self) -> String {
-        self.message.message_id().into_owned()
+    fn message_id(&self) -> PyResult<String> {
+        self.look(|message| message.message_id().into_owned())
     }
 
     /// The broker's id: its address and the offset in its log.
     #[getter]
-    fn offset_message_id(&self) -> String {
-        self.message.offset_message_id()
+    fn offset_message_id(&self) -> PyResult<String> {
+        self.look(|message| message.offset_message_id())
     }
 
     /// The queue it was read from.
     #[getter]
-    fn queue(&self) -> MessageQueue {
-        MessageQueue(self.message.queue())
+    fn queue(&self) -> PyResult<MessageQueue> {
+        self.look(|message| MessageQueue(message.queue()))
     }
 
     /// Offset in the queue.
     #[getter]
-    fn queue_offset(&self) -> i64 {
-        self.message.queue_offset()
+    fn queue_offset(&self) -> PyResult<i64> {
+        self.look(|message| message.queue_offset())
     }
 
     /// When the producer made it, milliseconds since 1970 by the producer's clock.
     #[getter]
-    fn born_timestamp(&self) -> i64 {
-        self.message.born_timestamp()
+    fn born_timestamp(&self) -> PyResult<i64> {
+        self.look(|message| message.born_timestamp())
     }
 
     /// When the producer made it, by the producer's clock.
     #[getter]
     fn born_time<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDateTime>> {
-        moment(py, self.message.born_timestamp())
+        moment(py, self.look(MessageExt::born_timestamp)?)
     }
 
     /// When the broker stored it, milliseconds since 1970 by the broker's clock.
     #[getter]
-    fn store_timestamp(&self) -> i64 {
-        self.message.store_timestamp()
+    fn store_timestamp(&self) -> PyResult<i64> {
+        self.look(|message| message.store_timestamp())
     }
 
     /// When the broker stored it, by the broker's clock.
     #[getter]
     fn store_time<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDateTime>> {
-        moment(py, self.message.store_timestamp())
+        moment(py, self.look(MessageExt::store_timestamp)?)
     }
 
     /// Where it came from, as the broker saw it: host and port.
     #[getter]
-    fn born_host(&self) -> String {
-        self.message.born_host().to_string()
+    fn born_host(&self) -> PyResult<String> {
+        self.look(|message| message.born_host().to_string())
     }
 
     /// The broker that stored it: host and port.
     #[getter]
-    fn store_host(&self) -> String {
-        self.message.store_host().to_string()
+    fn store_host(&self) -> PyResult<String> {
+        self.look(|message| message.store_host().to_string())
     }
 
     /// How often it was delivered before and sent back.
     #[getter]
-    fn reconsume_times(&self) -> i32 {
-        self.message.reconsume_times()
+    fn reconsume_times(&self) -> PyResult<i32> {
+        self.look(|message| message.reconsume_times())
     }
 
-    fn __repr__(&self) -> String {
-        let (message, queue) = (&self.message, self.message.queue());
-        format!(
-            "<ferromq.MessageView {} of {queue} at {}, {} bytes>",
-            message.message_id(),
-            message.queue_offset(),
-            message.body().len()
-        )
+    fn __repr__(&self) -> PyResult<String> {
+        self.look(|message| {
+            let (id, queue, bytes) = (message.message_id(), message.queue(), message.body().len());
+            format!("<ferromq.MessageView {id} of {queue} at {}, {bytes} bytes>", message.queue_offset())
+        })
     }
 }

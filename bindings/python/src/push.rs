@@ -9,6 +9,7 @@ use ferromq_bridge::options::{PushConfig, PUSH_OPTIONS};
 use ferromq_bridge::{Failure, Feed, Outcome, Taken};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 /// An outcome: consumed. Numbers from -1 on are the delay level of a message that shall come again.
@@ -18,7 +19,21 @@ pub const RELEASED: i32 = -2;
 
 /// See the module.
 #[pyclass(frozen, module = "ferromq._native")]
-pub struct PushConsumer(ferromq_bridge::PushConsumer);
+pub struct PushConsumer {
+    inner: ferromq_bridge::PushConsumer,
+    /// Workers with messages in their hands.
+    busy: AtomicUsize,
+}
+
+/// How long a worker that was woken leaves messages to one that is at work: fast listeners are served by one thread then, which
+/// need not fight others for the interpreter's lock. What slow ones wait longer is nothing beside what they take.
+const PATIENCE: Duration = Duration::from_micros(500);
+
+impl From<ferromq_bridge::PushConsumer> for PushConsumer {
+    fn from(inner: ferromq_bridge::PushConsumer) -> Self {
+        Self { inner, busy: AtomicUsize::new(0) }
+    }
+}
 
 fn outcome(number: i32) -> Outcome {
     match number {
@@ -46,7 +61,7 @@ impl PushConsumer {
         let mut config = PushConfig::new(group, DIALECT);
         options::set(&mut config, PUSH_OPTIONS, options)?;
         ferromq_bridge::PushConsumer::new(config, orderly, &subscriptions, wake_up()?)
-            .map(Self)
+            .map(Self::from)
             .map_err(|failure| raised(&failure))
     }
 
@@ -54,61 +69,88 @@ impl PushConsumer {
     #[staticmethod]
     fn echo(count: usize, body_len: usize, rate: u32) -> PyResult<Self> {
         ferromq_bridge::PushConsumer::echo(Feed::new(count, body_len, rate), wake_up()?)
-            .map(Self)
+            .map(Self::from)
             .map_err(|failure| raised(&failure))
     }
 
     fn fileno(&self) -> PyResult<Option<i32>> {
-        Ok(self.0.events().map_err(|failure| raised(&failure))?.descriptor())
+        Ok(self.inner.events().map_err(|failure| raised(&failure))?.descriptor())
     }
 
     fn wait(&self, py: Python<'_>, seconds: f64) -> PyResult<bool> {
-        reply::wait(py, self.0.events().map_err(|failure| raised(&failure))?, seconds)
+        reply::wait(py, self.inner.events().map_err(|failure| raised(&failure))?, seconds)
     }
 
     fn drain<'py>(&self, py: Python<'py>) -> PyResult<Drained<'py>> {
-        reply::drain(py, self.0.events().map_err(|failure| raised(&failure))?)
+        reply::drain(py, self.inner.events().map_err(|failure| raised(&failure))?)
     }
 
     fn start(&self, token: Option<u64>) -> PyResult<Option<Waiter>> {
-        begin(token, |to| self.0.start(to))
+        begin(token, |to| self.inner.start(to))
     }
 
     /// What is there now, after the queue said that there are messages.
     fn take<'py>(&self, py: Python<'py>, max: usize) -> PyResult<Bound<'py, PyList>> {
-        views(py, self.0.take(max))
+        views(py, self.inner.take(max))
     }
 
     /// Waits for messages, for threads. What is there is taken without giving up the interpreter's lock: beside a busy thread
     /// getting it back costs far more than the messages.
     fn take_wait<'py>(&self, py: Python<'py>, max: usize, seconds: f64) -> PyResult<Bound<'py, PyList>> {
         let limit = span(seconds)?;
-        let mut taken = self.0.take_wait(max, Duration::ZERO);
+        let mut taken = self.inner.take_wait(max, Duration::ZERO);
         if taken.as_ref().is_ok_and(Vec::is_empty) {
-            taken = py.detach(|| self.0.take_wait(max, limit));
+            taken = py.detach(|| self.inner.take_wait(max, limit));
         }
         views(py, taken)
     }
 
-    /// Says what came of messages; without outcomes all were consumed. A message that was settled before is left out.
+    /// The same for threads that are workers. `worked`: this one has worked off what it got the last time.
+    fn work<'py>(&self, py: Python<'py>, max: usize, seconds: f64, worked: bool) -> PyResult<Bound<'py, PyList>> {
+        let limit = span(seconds)?;
+        if worked {
+            self.busy.fetch_sub(1, Ordering::Relaxed);
+        }
+        let mut taken = self.inner.take_wait(max, Duration::ZERO);
+        if taken.as_ref().is_ok_and(Vec::is_empty) {
+            let patience = || {
+                if self.busy.load(Ordering::Relaxed) > 0 {
+                    std::thread::sleep(PATIENCE);
+                }
+            };
+            taken = py.detach(|| self.inner.take_wait_after(max, limit, patience));
+        }
+        if taken.as_ref().is_ok_and(|taken| !taken.is_empty()) {
+            self.busy.fetch_add(1, Ordering::Relaxed);
+        }
+        views(py, taken)
+    }
+
+    /// Says what came of messages and takes them out of the list; without outcomes all were consumed. A message that was
+    /// settled before is left out.
     #[pyo3(signature = (messages, outcomes = None))]
     fn settle(&self, messages: &Bound<'_, PyList>, outcomes: Option<Vec<i32>>) -> PyResult<()> {
         let mut settled = Vec::with_capacity(messages.len());
         for (at, message) in messages.iter().enumerate() {
             let number = outcomes.as_ref().and_then(|outcomes| outcomes.get(at)).copied().unwrap_or(CONSUMED);
-            if let Some(taken) = message.cast::<MessageView>()?.get().take() {
+            let view = message.cast::<MessageView>()?;
+            // The list and we here: nobody will look at it any more. (The stable interface counts under the lock.)
+            #[expect(deprecated, reason = "what replaces it needs unsafe code")]
+            let is_last = view.get_refcnt() <= 2;
+            if let Some(taken) = view.get().settle(is_last) {
                 settled.push((taken, outcome(number)));
             }
         }
-        self.0.settle(settled).map_err(|failure| raised(&failure))
+        messages.del_slice(0, messages.len())?;
+        self.inner.settle(settled).map_err(|failure| raised(&failure))
     }
 
     fn close(&self, token: Option<u64>) -> PyResult<Option<Waiter>> {
-        begin(token, |to| self.0.close(to))
+        begin(token, |to| self.inner.close(to))
     }
 
     fn assigned_queues(&self) -> PyResult<Vec<MessageQueue>> {
-        let queues = self.0.assigned_queues().map_err(|failure| raised(&failure))?;
+        let queues = self.inner.assigned_queues().map_err(|failure| raised(&failure))?;
         Ok(queues.into_iter().map(MessageQueue).collect())
     }
 }

@@ -22,8 +22,9 @@ if TYPE_CHECKING:
 LOGGER = logging.getLogger("ferromq.listener")
 TAKE_MAX = 64
 """Messages taken at a time at most: more bring nothing and would wait for each other."""
-HOARD = 0.01
-"""Seconds of work that a worker may take at a time."""
+HOARD = 0.05
+"""Seconds of work that a worker may take at a time. Beside a busy thread of Python a worker may lose the interpreter for 5 ms
+at a time; that must not look like slow messages."""
 
 
 class Retry(Exception):
@@ -53,9 +54,10 @@ class Share:
 
     def worked_off(self) -> None:
         """All of it is done."""
-        if time.monotonic() - self._since < HOARD / 2:
+        took = time.monotonic() - self._since
+        if took < HOARD / 2:
             self.limit = min(TAKE_MAX, self.limit * 2)
-        else:
+        elif took > HOARD:
             self.limit = max(1, self.limit // 2)
 
 
@@ -192,12 +194,14 @@ class Hands:
     def work(self, listener: Callable[[MessageView], Any]) -> None:
         """Works off messages until the consumer closes: what a worker thread runs."""
         share = Share()
+        worked = False
         while not self.stopping:
             try:
-                messages = self.native.take_wait(share.limit, 3600.0)
+                messages = self.native.work(share.limit, 3600.0, worked)
             except FerroMQError:
                 # Closed, or the process was forked.
                 return
+            worked = bool(messages)
             if not messages:
                 continue
             share.taken()

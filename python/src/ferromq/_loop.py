@@ -117,6 +117,11 @@ class Loop(Completions):
             self._bind(loop)
         return loop
 
+    def soon(self, call: Callable[[], object]) -> None:
+        """Calls something in this turn of the loop, after what runs now."""
+        assert self._loop is not None
+        self._loop.call_soon(call)
+
     def is_bound(self) -> bool:
         """True while the loop that it was used on lives."""
         return self._loop is not None and not self._loop.is_closed()

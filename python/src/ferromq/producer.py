@@ -111,7 +111,8 @@ class Producer(ProducerBase):
         """
         token, future = self._loop.future()
         try:
-            self._native.send(token, topic, body, key, tag, properties, sharding_key, delay_level, queue)
+            if self._native.gather(token, topic, body, key, tag, properties, sharding_key, delay_level, queue):
+                self._loop.soon(self._native.submit)
         except BaseException:
             self._loop.forget(token)
             raise
