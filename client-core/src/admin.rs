@@ -1,7 +1,9 @@
 //! A small admin client: topics, offsets, lag, looking at messages (client.md 5).
 //!
 //! Every call has the budget `timeout` for each server it asks. Nothing is cached but routes and addresses.
+mod brokers;
 mod messages;
+mod names;
 mod topics;
 
 use crate::instance::{Boundary, ClientInstance, Identity};

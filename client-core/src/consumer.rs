@@ -14,7 +14,7 @@ mod local_offsets;
 mod locks;
 mod offset_store;
 mod process_queue;
-mod pull;
+pub(crate) mod pull;
 mod push;
 mod rebalance;
 mod start_offset;

@@ -1,16 +1,21 @@
 //! Looking at single messages: by the broker's id, by key, by unique id (client.md 5.1).
 use super::Admin;
+use crate::consumer::pull::{pull, Pull, PullKind, PullStatus};
 use crate::error::Error;
 use crate::message::MessageExt;
+use ferromq_protocol::body::{MessageQueue, SubscriptionData};
 use ferromq_protocol::code::{request, response};
 use ferromq_protocol::headers::{QueryMessage, ViewMessage};
 use ferromq_protocol::ids::OffsetMessageId;
 use ferromq_protocol::Header;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Most messages a unique id is looked up among.
 const UNIQUE_MAX: i32 = 32;
+/// The group of administration's own reads; every broker knows it.
+const READ_GROUP: &str = "TOOLS_CONSUMER";
 /// How far back a unique id is looked for, milliseconds: three days.
 const UNIQUE_WINDOW_MS: i64 = 3 * 24 * 3_600_000;
 
@@ -90,6 +95,38 @@ impl Admin {
         });
         found.sort_by_key(MessageExt::store_timestamp);
         Ok(found)
+    }
+
+    /// At most `max` messages of a queue from `offset` on whose tags the expression takes, and where to go on. Reads like a
+    /// consumer of the group TOOLS_CONSUMER, which commits nothing.
+    pub async fn read(
+        &self,
+        queue: &MessageQueue,
+        offset: i64,
+        max: i32,
+        expression: &str,
+    ) -> Result<(Vec<MessageExt>, i64), Error> {
+        let subscription = SubscriptionData::parse_tag(&queue.topic, expression.trim())
+            .map_err(|e| Error::validation(e.to_string()))?;
+        let addr = self.instance.master_of(queue).await?;
+        let ask = Pull {
+            group: READ_GROUP,
+            queue,
+            offset,
+            count: max,
+            bytes: i32::MAX,
+            suspend: Duration::ZERO,
+            commit: None,
+            subscription: &subscription,
+            with_expression: true,
+            kind: PullKind::LiteOld,
+        };
+        let pulled = pull(&self.instance, &addr, &ask).await?;
+        let mut found = Vec::new();
+        if pulled.status == PullStatus::Found {
+            MessageExt::decode_all(&pulled.records, &Arc::from(queue.broker_name.as_str()), &mut found)?;
+        }
+        Ok((found, pulled.next))
     }
 
     async fn masters_by_name(&self, topic: &str) -> Result<BTreeMap<String, String>, Error> {
