@@ -21,6 +21,11 @@ impl Failure {
         Failure { text: what.to_string(), code: 2 }
     }
 
+    /// With an exit code of its own.
+    pub fn with_code(what: impl fmt::Display, code: u8) -> Failure {
+        Failure { text: what.to_string(), code }
+    }
+
     /// A malformed list of name servers.
     pub fn namesrv_address(address: &str) -> Failure {
         let text =

@@ -1,12 +1,15 @@
 //! The `ferromq` binary: `standalone`, `namesrv`, `broker`, `produce`, `consume`, `topic`, `store`.
 //!
-//! Called by the names `mqnamesrv` and `mqbroker` it behaves as those, because operators type them. Every command ends with
+//! Called by the names `mqnamesrv`, `mqbroker`, `mqadmin` and `mqshutdown` it behaves as those, because operators type them. Every command ends with
 //! an exit code that scripts can use; errors are one line on standard error.
+mod admin;
+mod bench;
 mod broker;
 mod consume;
 mod failure;
 mod format;
 mod life;
+mod names;
 mod namesrv;
 mod pipe;
 mod produce;
@@ -45,12 +48,18 @@ enum Command {
     Consume(consume::Args),
     /// Creates topics, or changes how many queues they have
     Topic(topic::Args),
+    /// What operators ask of brokers and name servers, as Apache's mqadmin
+    Admin(admin::Args),
+    /// Stops brokers or name servers of this machine, as Apache's mqshutdown
+    Shutdown(names::ShutdownArgs),
+    /// Measures producers, consumers and the way from the one to the other
+    Bench(bench::Args),
     /// Looks into, checks, dumps or repairs a data directory that no broker has open
     Store(store::Args),
 }
 
 fn main() -> ExitCode {
-    let args = match Args::try_parse_from(arguments()) {
+    let args = match Args::try_parse_from(names::arguments(std::env::args().collect())) {
         Ok(args) => args,
         Err(e) => {
             // Help and version are answers, not errors.
@@ -67,6 +76,9 @@ fn main() -> ExitCode {
         Command::Produce(args) => produce::run(args),
         Command::Consume(args) => consume::run(args),
         Command::Topic(args) => topic::run(args),
+        Command::Admin(args) => admin::run(args),
+        Command::Shutdown(args) => names::shutdown(args),
+        Command::Bench(args) => bench::run(args),
         Command::Store(args) => store::run(args),
     };
     match outcome {
@@ -76,19 +88,6 @@ fn main() -> ExitCode {
             failure.exit_code()
         }
     }
-}
-
-/// The command line, with the subcommand that the program's name stands for put in front.
-fn arguments() -> Vec<String> {
-    let mut args: Vec<String> = std::env::args().collect();
-    let name =
-        args.first().map(std::path::Path::new).and_then(|p| p.file_stem()).map(|n| n.to_string_lossy().into_owned());
-    match name.as_deref() {
-        Some("mqnamesrv") => args.insert(1, "namesrv".into()),
-        Some("mqbroker") => args.insert(1, "broker".into()),
-        _ => {}
-    }
-    args
 }
 
 /// Warnings and errors on standard error; `FERROMQ_LOG=debug` shows more.
