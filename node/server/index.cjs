@@ -14,6 +14,11 @@ const CALL_TIMEOUT_MS = 30_000
 // Of a longer log only the end is kept.
 const LOG_CHARACTERS_MAX = 1 << 20
 
+// Node before 18.18 lacks it, and what compilers make of `await using` needs it; the package ferromq does the same.
+if (Symbol.asyncDispose === undefined) {
+  Object.defineProperty(Symbol, 'asyncDispose', { value: Symbol.for('Symbol.asyncDispose') })
+}
+
 class ServerError extends Error {
   constructor(message) {
     super(message)
@@ -74,15 +79,16 @@ class Broker {
     await this.close()
   }
 
+  [Symbol.asyncDispose]() {
+    return this.close()
+  }
+
   async #end(timeout) {
     await end(this.#child, this.#ended, timeout)
     // A killed one could not clear up.
     await rm(this.#data, { recursive: true, force: true })
   }
 }
-// Node 18 has no Symbol.asyncDispose; those who compile `await using` for it define the symbol or use this one.
-Broker.prototype[Symbol.asyncDispose ?? Symbol.for('Symbol.asyncDispose')] = Broker.prototype.close
-
 async function end(child, ended, timeout) {
   child.stdin.end()
   const timer = setTimeout(() => child.kill('SIGKILL'), timeout)

@@ -55,7 +55,7 @@ test('it is disposed of by its scope, and required as well as imported', async (
   const { startBroker: start } = createRequire(import.meta.url)('ferromq-server')
   const broker = await start({ properties: { brokerName: 'other' } })
   assert.equal(broker.brokerName, 'other')
-  await broker[Symbol.asyncDispose ?? Symbol.for('Symbol.asyncDispose')]()
+  await broker[Symbol.asyncDispose]()
   assert.ok(!isThere(broker.pid))
 })
 
