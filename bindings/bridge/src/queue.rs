@@ -123,6 +123,11 @@ impl<T> EventQueue<T> {
         self.filled.notify_all();
     }
 
+    /// True once closed.
+    pub fn is_closed(&self) -> bool {
+        self.state.lock().closed
+    }
+
     /// The descriptor that is readable while there is something to drain; `None` with another kind of wake-up.
     pub fn descriptor(&self) -> Option<i32> {
         match &self.wake_up {
@@ -174,9 +179,11 @@ mod tests {
     fn closed() {
         let (queue, wakes) = counting();
         queue.push(1);
+        assert!(!queue.is_closed());
         queue.close();
         queue.push(2);
         queue.nudge();
+        assert!(queue.is_closed());
         let mut out = Vec::new();
         assert_eq!((queue.drain(9, &mut out), wakes.load(Ordering::Relaxed), out), (1, 1, vec![1]));
         assert!(!queue.wait(Duration::from_secs(60)));
