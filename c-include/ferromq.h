@@ -477,7 +477,8 @@ void fmq_events_destroy(struct fmq_event **events, size_t count);
 /**
  * Moves up to `max` events to `events` and writes their number to `count`: what is there, or, when there is nothing, what comes
  * within `timeout_ms`. The events belong to the caller, who destroys them with `fmq_events_destroy`. All places are set, those
- * without an event to NULL. Any number of threads may poll; each event goes to one of them.
+ * without an event to NULL. Any number of threads may poll; each event goes to one of them. When the
+ * object is closed and there is nothing left the answer is FMQ_CLOSED, also for those who wait.
  */
 struct fmq_error *fmq_queue_poll(struct fmq_queue *queue,
                                  struct fmq_event **events,
@@ -554,8 +555,8 @@ struct fmq_error *fmq_producer_flush(struct fmq_producer *producer,
 struct fmq_queue *fmq_producer_queue(struct fmq_producer *producer);
 
 /**
- * Refuses further messages, waits up to `timeout_ms` for those in line, lets the rest fail, leaves and closes. Events can
- * still be polled. A second call waits for the first.
+ * Refuses further messages, waits up to `timeout_ms` for those in line, lets the rest fail, leaves and closes. Events that
+ * are there can still be polled. A second call waits for the first.
  */
 struct fmq_error *fmq_producer_close(struct fmq_producer *producer,
                                      int64_t timeout_ms);
@@ -706,7 +707,7 @@ struct fmq_error *fmq_consumer_settle(struct fmq_consumer *consumer,
 struct fmq_queue *fmq_consumer_queue(struct fmq_consumer *consumer);
 
 /**
- * Gives out nothing more (threads that wait return with FMQ_CLOSED or nothing), waits up to the option drain_timeout for what is
+ * Gives out nothing more (threads that wait return with FMQ_CLOSED), waits up to the option drain_timeout for what is
  * taken to be settled, commits and leaves the group. A second call returns at once.
  */
 struct fmq_error *fmq_consumer_close(struct fmq_consumer *consumer);

@@ -134,6 +134,9 @@ pub unsafe extern "C" fn fmq_consumer_take(
             (_, 0) => consumer.take(max)?,
             _ => consumer.take_wait(max, span(timeout_ms))?,
         };
+        if taken.is_empty() && consumer.is_closing() {
+            return Err(Failure::new(Class::Closed, "the consumer is closed"));
+        }
         out.set(taken.len());
         for (place, taken) in places.iter_mut().zip(taken) {
             *place = give(fmq_delivery::taken(taken, *number));
@@ -192,13 +195,15 @@ pub unsafe extern "C" fn fmq_consumer_queue(consumer: *mut fmq_consumer) -> *mut
     })
 }
 
-/// Gives out nothing more (threads that wait return with FMQ_CLOSED or nothing), waits up to the option drain_timeout for what is
+/// Gives out nothing more (threads that wait return with FMQ_CLOSED), waits up to the option drain_timeout for what is
 /// taken to be settled, commits and leaves the group. A second call returns at once.
 #[no_mangle]
 pub unsafe extern "C" fn fmq_consumer_close(consumer: *mut fmq_consumer) -> *mut fmq_error {
     entry(|caller| {
-        let consumer = &caller.shared(consumer, "consumer")?.consumer;
-        done("the end of the consumer", -1, |to| consumer.close(to)).map(drop)
+        let fmq_consumer { consumer, queue, .. } = caller.shared(consumer, "consumer")?;
+        done("the end of the consumer", -1, |to| consumer.close(to))?;
+        queue.events()?.close();
+        Ok(())
     })
 }
 

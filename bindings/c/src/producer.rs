@@ -165,13 +165,16 @@ pub unsafe extern "C" fn fmq_producer_queue(producer: *mut fmq_producer) -> *mut
     })
 }
 
-/// Refuses further messages, waits up to `timeout_ms` for those in line, lets the rest fail, leaves and closes. Events can
-/// still be polled. A second call waits for the first.
+/// Refuses further messages, waits up to `timeout_ms` for those in line, lets the rest fail, leaves and closes. Events that
+/// are there can still be polled. A second call waits for the first.
 #[no_mangle]
 pub unsafe extern "C" fn fmq_producer_close(producer: *mut fmq_producer, timeout_ms: i64) -> *mut fmq_error {
     entry(|caller| {
-        let producer = &caller.shared(producer, "producer")?.producer;
-        done("the end of the producer", -1, |to| producer.close(span(timeout_ms), to)).map(drop)
+        let fmq_producer { producer, queue } = caller.shared(producer, "producer")?;
+        done("the end of the producer", -1, |to| producer.close(span(timeout_ms), to))?;
+        // All results are in it: who waits for more goes on.
+        queue.events()?.close();
+        Ok(())
     })
 }
 

@@ -4,7 +4,7 @@ use crate::error::fmq_error;
 use crate::event::fmq_event;
 use crate::log;
 use crate::platform::{answer, entry};
-use ferromq_bridge::{Event, EventQueue, Failure, Producer, PushConsumer};
+use ferromq_bridge::{Class, Event, EventQueue, Failure, Producer, PushConsumer};
 use std::sync::Arc;
 
 /// The queue of a producer or consumer. Belongs to that object and lives as long.
@@ -17,7 +17,7 @@ pub enum Source {
 }
 
 impl fmq_queue {
-    fn events(&self) -> Result<&EventQueue<Event>, Failure> {
+    pub(crate) fn events(&self) -> Result<&EventQueue<Event>, Failure> {
         match &self.0 {
             Source::Producer(producer) => producer.events(),
             Source::Consumer(consumer) => consumer.events(),
@@ -27,7 +27,8 @@ impl fmq_queue {
 
 /// Moves up to `max` events to `events` and writes their number to `count`: what is there, or, when there is nothing, what comes
 /// within `timeout_ms`. The events belong to the caller, who destroys them with `fmq_events_destroy`. All places are set, those
-/// without an event to NULL. Any number of threads may poll; each event goes to one of them.
+/// without an event to NULL. Any number of threads may poll; each event goes to one of them. When the
+/// object is closed and there is nothing left the answer is FMQ_CLOSED, also for those who wait.
 #[no_mangle]
 pub unsafe extern "C" fn fmq_queue_poll(
     queue: *mut fmq_queue,
@@ -44,7 +45,15 @@ pub unsafe extern "C" fn fmq_queue_poll(
             queue.wait(span(timeout_ms));
         }
         let mut drained = Vec::new();
+        // Asked before: what is pushed between would be closed over.
+        let closed = queue.is_closed();
         queue.drain(max, &mut drained);
+        if drained.is_empty() && closed && max > 0 {
+            return Err(Failure::new(
+                Class::Closed,
+                "the object of the queue is closed, and all its events were polled",
+            ));
+        }
         out.set(drained.len());
         places.iter_mut().zip(drained).for_each(|(place, event)| *place = fmq_event::give(event));
         log::dispatch();

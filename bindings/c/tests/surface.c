@@ -6,6 +6,7 @@
 #include "check.h"
 
 #include <poll.h>
+#include <pthread.h>
 
 static fmq_message *message_of(const char *topic, const char *body) {
   fmq_message *message = NULL;
@@ -206,6 +207,37 @@ static void taking(void) {
   fmq_consumer_destroy(other);
 }
 
+static void *poll_for_ever(void *queue) {
+  fmq_event *event = NULL;
+  size_t count = 0;
+  FAILS(FMQ_CLOSED, "closed", fmq_queue_poll(queue, &event, 1, -1, &count));
+  return NULL;
+}
+
+static void *take_for_ever(void *consumer) {
+  fmq_delivery *delivery = NULL;
+  size_t count = 0;
+  FAILS(FMQ_CLOSED, "closed", fmq_consumer_take(consumer, &delivery, 1, -1, &count));
+  return NULL;
+}
+
+/* Threads that wait without limit return when the object is closed. */
+static void close_ends_waiting(void) {
+  fmq_producer *producer = NULL;
+  fmq_consumer *consumer = NULL;
+  pthread_t threads[3];
+  OK(fmq_producer_new_echo("P", NULL, &producer));
+  OK(fmq_consumer_new_echo(0, 1, 0, &consumer));
+  CHECK(pthread_create(&threads[0], NULL, poll_for_ever, fmq_producer_queue(producer)) == 0);
+  CHECK(pthread_create(&threads[1], NULL, poll_for_ever, fmq_consumer_queue(consumer)) == 0);
+  CHECK(pthread_create(&threads[2], NULL, take_for_ever, consumer) == 0);
+  OK(fmq_producer_close(producer, -1));
+  OK(fmq_consumer_close(consumer));
+  for (int i = 0; i < 3; i++) CHECK(pthread_join(threads[i], NULL) == 0);
+  fmq_producer_destroy(producer);
+  fmq_consumer_destroy(consumer);
+}
+
 int main(void) {
   CHECK(strcmp(fmq_version(), FMQ_EXPECTED_VERSION) == 0);
   RUN(classes);
@@ -215,5 +247,6 @@ int main(void) {
   RUN(queue_and_descriptor);
   RUN(queue_full);
   RUN(taking);
+  RUN(close_ends_waiting);
   return finish();
 }

@@ -1,5 +1,5 @@
 //! The C library: header, shared and static library, pkg-config and CMake files, the test helper, as one tarball.
-use super::clean::{copy_folder, only_file, path_of, Folder};
+use super::clean::{copy_folder, find, only_file, path_of, Folder};
 use super::server::executable;
 use super::Order;
 use crate::run::{cargo, root, run, run_teed, target_dir};
@@ -94,20 +94,21 @@ pub fn suite() -> Result<Counts, String> {
     let order = Order::for_tests()?;
     let folder = Folder::new("ferromq-c-test")?;
     let package = install(&order, folder.path())?;
-    let path = path_of(folder.path(), &["valgrind", "sh"])?;
+    let path = path_of(folder.path(), &["sh", "dirname"])?;
     let mut rig = Rig { folder, package, ferromq: executable(&order)?, path, counts: Counts::default() };
     rig.header()?;
     for (name, leaks) in PROGRAMS {
         let source = root().join("bindings").join("c").join("tests").join(format!("{name}.c"));
         let shared = rig.compile(&source, name, "ferromq")?;
         rig.test(&mut Command::new(&shared))?;
-        let mut valgrind = Command::new("valgrind");
+        let mut valgrind = Command::new(find("valgrind")?);
         valgrind.args(["--quiet", "--error-exitcode=99", "--show-leak-kinds=definite"]);
         valgrind.args(["--errors-for-leak-kinds=definite", &format!("--leak-check={leaks}")]);
         rig.test(valgrind.arg(&shared))?;
         let linked = rig.compile(&source, &format!("{name}-static"), "ferromq-static")?;
         rig.test(&mut Command::new(linked))?;
     }
+    rig.readme()?;
     rig.cmake()?;
     rig.examples()?;
     Ok(rig.counts)
@@ -127,6 +128,17 @@ impl Rig {
         Ok(())
     }
 
+    /// The program of the README compiles as it stands there.
+    fn readme(&mut self) -> Result<(), String> {
+        let text = std::fs::read_to_string(self.package.join("README.md")).map_err(|e| e.to_string())?;
+        let program = text.split("```c\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap_or_default();
+        let source = self.folder.path().join("hello.c");
+        std::fs::write(&source, program).map_err(|e| e.to_string())?;
+        let compiled = self.compile(&source, "hello", "ferromq").map_err(|e| println!("{e}"));
+        self.counts.add(&Counts::one(compiled.is_ok()));
+        Ok(())
+    }
+
     /// A program of this source and the test helper, with what pkg-config says.
     fn compile(&self, source: &Path, name: &str, module: &str) -> Result<PathBuf, String> {
         let mut question = Command::new("pkg-config");
@@ -135,7 +147,7 @@ impl Rig {
         let helper = self.package.join("share").join("ferromq").join("testing");
         let program = self.folder.path().join(name);
         let mut gcc = Command::new("gcc");
-        gcc.args(["-std=c99", "-O1", "-g"]).args(STRICT).arg("-I").arg(&helper).arg("-o").arg(&program);
+        gcc.args(["-std=c99", "-O1", "-g", "-pthread"]).args(STRICT).arg("-I").arg(&helper).arg("-o").arg(&program);
         gcc.arg(format!("-DFMQ_EXPECTED_VERSION=\"{}\"", env!("CARGO_PKG_VERSION")));
         gcc.arg(source).arg(helper.join("ferromq_testing.c")).args(out.split_whitespace());
         gcc.arg(format!("-Wl,-rpath,{}", self.package.join("lib").display()));

@@ -68,14 +68,19 @@ impl Venv {
     }
 }
 
+/// Where a program on the PATH is.
+pub fn find(program: &str) -> Result<PathBuf, String> {
+    let places = std::env::var_os("PATH").unwrap_or_default();
+    let found = std::env::split_paths(&places).map(|place| place.join(program)).find(|path| path.is_file());
+    found.ok_or_else(|| format!("{program} is not on the PATH"))
+}
+
 /// A PATH on which only these programs are found, through links in `folder`.
 pub fn path_of(folder: &Path, programs: &[&str]) -> Result<OsString, String> {
     let bin = folder.join("path");
     std::fs::create_dir_all(&bin).map_err(|e| format!("cannot make {}: {e}", bin.display()))?;
-    let places: Vec<PathBuf> = std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default()).collect();
     for program in programs {
-        let found = places.iter().map(|place| place.join(program)).find(|path| path.is_file());
-        let found = found.ok_or_else(|| format!("{program} is not on the PATH"))?;
+        let found = find(program)?;
         link(&found, &bin.join(program)).map_err(|e| format!("cannot link {}: {e}", found.display()))?;
     }
     Ok(bin.into_os_string())
