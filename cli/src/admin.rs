@@ -57,7 +57,7 @@ macro_rules! commands {
         } ),* ];
     };
 }
-pub(self) use commands;
+use commands;
 
 const TABLES: &[&[Command]] =
     &[topics::COMMANDS, groups::COMMANDS, brokers::COMMANDS, messages::COMMANDS, names::COMMANDS];

@@ -176,7 +176,7 @@ async fn consumers(call: &Call) -> Result<String, Failure> {
         let version = version::name(client.version);
         let _ = writeln!(out, "{:<36} {:<22} {:<10} {version}", client.client_id, client.client_addr, client.language);
     }
-    let _ = write!(out, "\nBelow is subscription:\n{:<20} {}\n", "#Topic", "#SubExpression");
+    out += "\nBelow is subscription:\n#Topic               #SubExpression\n";
     // In the order of Java's hash table no one could rely on; by name here.
     let subscriptions: BTreeMap<_, _> = found.subscription_table.iter().collect();
     for (topic, subscription) in subscriptions {
