@@ -151,6 +151,12 @@ impl Outbox {
         Ok(())
     }
 
+    /// How many messages, and bytes of bodies, can be enqueued before the next is refused.
+    pub(crate) fn room(&self) -> (usize, usize) {
+        let lines = self.lines.lock();
+        (self.count_max.saturating_sub(lines.queued), self.bytes_max.saturating_sub(lines.queued_bytes))
+    }
+
     fn added(&self, mut lines: parking_lot::MutexGuard<'_, Lines>, count: usize) {
         lines.pending += count;
         let first = lines.now.len() + lines.later.len() == count;

@@ -150,6 +150,12 @@ impl Producer {
         inner.outbox.enqueue(Job { message, how, to: JobReply::One(to) })
     }
 
+    /// How many messages, and how many bytes of bodies, [`Self::enqueue`] will take for certain, as long as nobody else
+    /// enqueues: for bindings that gather messages and still refuse the right one.
+    pub fn room(&self) -> Result<(usize, usize), Failure> {
+        Ok(self.inner()?.outbox.room())
+    }
+
     /// Answers [`Value::Flushed`] as soon as no send is under way and none waits.
     pub fn flush(&self, to: ReplyTo) -> Result<(), Failure> {
         let inner = self.inner()?;

@@ -142,6 +142,7 @@ fn the_queue_is_bounded() {
     };
     assert!(accepted >= 10);
     assert_eq!((full.class, full.retriable), (Class::QueueFull, true));
+    assert!(producer.room().unwrap().0 <= 10);
     producer.send(Message::new("T", "x"), How::Anywhere, ReplyTo::Token(1)).unwrap();
     done(|to| producer.close(Duration::ZERO, to)).unwrap();
     assert!(matches!(next_event(producer.events().unwrap()), Event::Sent { token: 1, result: Err(_) }));
