@@ -41,6 +41,7 @@ export interface Drainable {
 export interface NativeProducer extends Drainable {
   start(token: number): Refused
   send(count: number, bytes: Uint8Array, numbers: Int32Array): Refused
+  room(): number[]
   enqueue(count: number, bytes: Uint8Array, numbers: Int32Array): Refused
   sendMany(token: number, count: number, bytes: Uint8Array, numbers: Int32Array): Refused
   flush(token: number): Refused

@@ -1,16 +1,18 @@
 /*
  * The producer.
  *
- * Sends of one turn of the program are gathered and cross together at its end (a microtask); results come back in bulk. The
- * order in which messages were given is kept across all ways of sending.
+ * Messages of one turn of the program are gathered and cross together at its end (a microtask); results come back in bulk.
+ * They cross in the order in which they were given; the addon keeps it for those of `send` and for those of `enqueue` and
+ * `sendMany`, not between the two.
  */
 import { abortable } from './abort.js'
 import { bag, given, integer, signal as checkSignal, text } from './check.js'
 import { begun, closed, FerroMQError, FlushError, made, SendManyError } from './errors.js'
 import { type Flushed, Handle } from './handle.js'
+import { BODY_LENGTH, PROPERTY_COUNT } from './layout.js'
 import { Log, LOG_OPTIONS, type LogOptions } from './log.js'
 import type { MessageQueue, OutgoingMessage } from './message.js'
-import { native, type NativeProducer } from './native.js'
+import { native, type NativeProducer, type Refused } from './native.js'
 import type { ProducerSettings } from './options.js'
 import { Packer } from './packer.js'
 
@@ -63,8 +65,13 @@ export class Producer extends Handle implements AsyncDisposable {
   protected readonly native: NativeProducer
   readonly #log: Log
   readonly #packer = new Packer()
-  /** Tokens of the messages in the packer. */
+  /** Tokens of the messages in the packer; none when these are to be put in line. */
   #tokens: number[] = []
+  /** What is in the packer is to be put in line. */
+  #isLine = false
+  /** Messages and bytes that the line will take for certain. */
+  #roomCount = 0
+  #roomBytes = 0
   /** Failures of enqueued messages that no flush has told yet. */
   #untold: Flushed = { failed: 0, first: undefined }
   /** A flush is under way that keeps the process alive for enqueued messages. */
@@ -119,10 +126,16 @@ export class Producer extends Handle implements AsyncDisposable {
   ): void {
     this.#checkOpen()
     const packer = this.#packer
+    if (this.#isLine) this.#cross()
     const place = packer.add(message, oneWay)
     const token = this.begin({ resolve, reject })
     packer.numbers[place] = token
     this.#tokens.push(token)
+    this.#crossSoon()
+  }
+
+  #crossSoon(): void {
+    const packer = this.#packer
     if (packer.used >= CROSS_BYTES) this.#cross()
     else if (packer.count === 1) queueMicrotask(() => this.#cross())
   }
@@ -131,11 +144,28 @@ export class Producer extends Handle implements AsyncDisposable {
   #cross(): void {
     const packer = this.#packer
     if (packer.count === 0) return
+    if (this.#isLine) {
+      const { count } = packer
+      const refused = this.#crossLine()
+      // There is room for all of them: whatever else it is, a flush tells.
+      if (refused) this.#note({ failed: count, first: new FerroMQError(refused) })
+      return
+    }
     const tokens = this.#tokens
     const refused = this.native.send(packer.count, packer.bytes, packer.numbers)
     packer.reset()
     this.#tokens = []
     if (refused) tokens.forEach((token) => this.end(token).reject(new FerroMQError(refused)))
+  }
+
+  /** Puts what is gathered in line. */
+  #crossLine(): Refused {
+    const packer = this.#packer
+    const refused = this.native.enqueue(packer.count, packer.bytes, packer.numbers)
+    packer.reset()
+    this.#isLine = false
+    if (!this.#watching) this.#watch()
+    return refused
   }
 
   /**
@@ -172,15 +202,28 @@ export class Producer extends Handle implements AsyncDisposable {
    */
   enqueue(message: OutgoingMessage): void {
     this.#checkOpen()
-    this.#cross()
-    const packer = this.#packer
-    try {
-      packer.numbers[packer.add(message, false)] = -1
-      begun(this.native.enqueue(1, packer.bytes, packer.numbers))
-    } finally {
-      packer.reset()
+    if (!this.#isLine) this.#cross()
+    const { numbers, place } = this.#addToLine(message)
+    const size = numbers[place + BODY_LENGTH]
+    this.#roomCount -= 1
+    this.#roomBytes -= size
+    // What the addon may refuse, for its properties or because the line is full, crosses now, as the last of its batch.
+    const isCertain = this.#roomCount >= 0 && this.#roomBytes >= 0 && numbers[place + PROPERTY_COUNT] === 0
+    if (isCertain) {
+      this.#crossSoon()
+      return
     }
-    if (!this.#watching) this.#watch()
+    const refused = this.#crossLine()
+    ;[this.#roomCount, this.#roomBytes] = this.native.room()
+    begun(refused)
+  }
+
+  #addToLine(message: OutgoingMessage): { numbers: Int32Array; place: number } {
+    const packer = this.#packer
+    const place = packer.add(message, false)
+    packer.numbers[place] = -1
+    this.#isLine = true
+    return { numbers: packer.numbers, place }
   }
 
   /** Keeps the process alive until nothing is under way. */

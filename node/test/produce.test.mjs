@@ -145,6 +145,20 @@ test('a property that cannot be sent refuses its message, and all of a sendMany'
   assert.throws(() => sender.enqueue(wrong), { code: 'FMQ_VALIDATION' })
 })
 
+test('messages in line around one that is refused are sent', async (t) => {
+  const { namesrv } = await started
+  const topic = unique('around')
+  const sender = producer(t, namesrv, { queueCountMax: 1000 })
+  for (let count = 0; count < 100; count += 1) sender.enqueue({ topic, body: `${count}` })
+  assert.throws(() => sender.enqueue({ topic, body: 'bad', properties: { TAGS: 'reserved' } }), { code: 'FMQ_VALIDATION' })
+  assert.throws(() => sender.enqueue({ topic }), TypeError)
+  sender.enqueue({ topic, body: 'good', properties: { a: 'b' } })
+  sender.enqueue({ topic, body: 'last' })
+  await sender.flush()
+  const seen = new Set((await stored(t, namesrv, topic, 102)).map((message) => message.body.toString()))
+  assert.ok(seen.size === 102 && seen.has('0') && seen.has('99') && seen.has('good') && seen.has('last'))
+})
+
 test('flush tells once what was not sent; an idle one has nothing to tell', async (t) => {
   const sender = lonely(t)
   sender.enqueue({ topic: 'T', body: 'x' })

@@ -55,7 +55,14 @@ impl NativeProducer {
         refused(self.each(count, bytes, numbers, |producer, message, how, to| producer.send(message, how, to)))
     }
 
-    /// Puts packed messages in line.
+    /// How many messages, and bytes of bodies, can be put in line for certain.
+    #[napi]
+    pub fn room(&self) -> Vec<f64> {
+        let (count, bytes) = self.producer.room().unwrap_or_default();
+        vec![count as f64, bytes as f64]
+    }
+
+    /// Puts packed messages in line, up to the first that is refused.
     #[napi]
     pub fn enqueue(&self, count: u32, bytes: &[u8], numbers: &[i32]) -> Option<NativeFailure> {
         refused(self.each(count, bytes, numbers, |producer, message, how, to| producer.enqueue(message, how, to)))
