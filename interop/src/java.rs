@@ -82,7 +82,9 @@ impl Java {
         let home = jars.folder.join("home");
         write_logging(&home, &["tools"])?;
         let scratch = scratch(&jars.folder);
+        fs::create_dir_all(&scratch).map_err(|e| format!("cannot create {}: {e}", scratch.display()))?;
         let mut command = Command::new("java");
+        command.current_dir(&scratch); // some commands write there
         command.args(JVM).arg("-Xmx192m").arg(format!("-Drocketmq.serialize.type={}", options.codec.java_name()));
         command.args(flags).arg("-Drocketmq.client.logUseSlf4j=true");
         command.arg(format!("-Drocketmq.client.localOffsetStoreDir={}", scratch.display()));

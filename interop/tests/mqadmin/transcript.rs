@@ -75,8 +75,18 @@ fn normal(command: &str, lines: &[String]) -> Vec<String> {
         let gone = command == "producer" && !text.contains("PG_held");
         // The spelling of 4.9, which Apache's 5.x broker has no more.
         let spelling = text.contains("getTransferedTps");
-        !(text.is_empty() || trace || retry || gone || spelling || line.contains(" |-"))
+        // The group of the official tool's own consumer, which exists from its first use on.
+        let tool = UNORDERED.contains(&command) && text.contains("TOOLS_CONSUMER");
+        // Of queues without a match the official tool says so.
+        let unmatched = text.contains("status=NO_MATCHED_MSG");
+        // The official tool writes the body to a file and names it, ours prints it.
+        let body = text.starts_with("Message Body") || text.starts_with("WARNING: ");
+        !(text.is_empty() || unmatched || tool || body || trace || retry || gone || spelling || line.contains(" |-"))
     };
+    if command == "topicRoute" && lines.first().is_some_and(|line| line.starts_with('{')) {
+        return vec![masked(&lines.concat().split_whitespace().collect::<String>())];
+        // white space in JSON says nothing
+    }
     let mut lines: Vec<String> = lines.iter().filter(noise).map(|line| line_of(command, line)).collect();
     if UNORDERED.contains(&command) {
         lines.sort();
@@ -87,6 +97,9 @@ fn normal(command: &str, lines: &[String]) -> Vec<String> {
 fn line_of(command: &str, line: &str) -> String {
     let words: Vec<&str> = line.split_whitespace().collect();
     match command {
+        // Id, queue, offset; 5.x adds how it found the message.
+        "queryMsgByKey" if words.len() == 4 && !line.starts_with('#') => masked(&words[..3].join(" ")),
+        "queryMsgByKey" => masked(line.trim_end().trim_end_matches("#IndexKey")),
         // Broker, queue, success, round trip time.
         "checkMsgSendRT" if words.len() == 4 => words[..3].join(" "),
         // Topic, group, accumulation; the rest are rates of the last minute.
@@ -154,7 +167,10 @@ fn masked(line: &str) -> String {
 fn sort_properties(line: &mut String) {
     let Some(from) = line.find("roperties").and_then(|at| Some(at + line[at..].find('{')? + 1)) else { return };
     let Some(to) = line[from..].find('}').map(|len| from + len) else { return };
-    let mut pairs: Vec<&str> = line[from..to].split(", ").collect();
+    let pairs = line[from..to].split(", ");
+    // The Java client adds the bounds of the queue.
+    let added = |pair: &str| pair.starts_with("MIN_OFFSET=") || pair.starts_with("MAX_OFFSET=");
+    let mut pairs: Vec<&str> = pairs.filter(|pair| !added(pair)).collect();
     pairs.sort_unstable();
     let sorted = pairs.join(", ");
     line.replace_range(from..to, &sorted);

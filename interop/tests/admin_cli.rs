@@ -1,0 +1,59 @@
+//! Our `mqadmin` and the official one print the same about one Apache broker.
+#![allow(clippy::unwrap_used, reason = "tests")]
+#[path = "mqadmin/transcript.rs"]
+mod transcript;
+
+mod support;
+
+use ferromq_interop::{Apache, Java, Release};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use support::skipped;
+use transcript::{compare, Step};
+
+/// Builds our binary and gives it the name `mqadmin`.
+fn our_tool(folder: &Path) -> PathBuf {
+    let built = Command::new(env!("CARGO")).args(["build", "--quiet", "--package", "ferromq-cli"]).status().unwrap();
+    assert!(built.success(), "ferromq-cli does not build");
+    // The test lies in `<target>/<profile>/deps/`.
+    let test = std::env::current_exe().unwrap();
+    let binary = test.parent().unwrap().parent().unwrap().join("ferromq");
+    let link = folder.join("mqadmin");
+    std::os::unix::fs::symlink(binary, &link).unwrap();
+    link
+}
+
+/// One step with our tool.
+fn ask(tool: &Path, words: &str, namesrv: &str, broker: &str) -> Step {
+    let filled = words.replace("{broker}", broker);
+    let out = Command::new(tool).args(filled.split(' ')).args(["-n", namesrv]).output().unwrap();
+    let text = String::from_utf8(out.stdout).unwrap() + &String::from_utf8_lossy(&out.stderr);
+    let exit = out.status.code().unwrap().to_string();
+    Step { words: words.to_owned(), lines: text.lines().map(str::to_owned).collect(), exit }
+}
+
+/// Tables, sentences and exit codes agree with those of mqadmin 5.4.0.
+#[test]
+fn our_mqadmin_prints_what_the_official_one_prints() {
+    if skipped("our_mqadmin_prints_what_the_official_one_prints") {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    let release = Release::V5_4_0;
+    let namesrv = Apache::name_server(release, &path("namesrv")).unwrap();
+    let settings = "waitTimeMillsInSendQueue=60000";
+    let broker =
+        Apache::broker(release, &path("broker"), &path("data"), "broker-a", &namesrv.address, settings).unwrap();
+    let steps = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests").join("mqadmin").join("same.txt");
+    let values = [("namesrv", namesrv.address.as_str()), ("broker", broker.address.as_str())];
+    let official = transcript::parse(&Java::operate(release, &steps, &values).unwrap());
+    let (official, prepared): (Vec<Step>, Vec<Step>) =
+        official.into_iter().partition(|step| !step.words.starts_with('!'));
+    assert!(prepared.iter().all(|step| step.exit == "0"), "the messages were produced and consumed");
+    let tool = our_tool(folder.path());
+    let ours: Vec<Step> =
+        official.iter().map(|step| ask(&tool, &step.words, &namesrv.address, &broker.address)).collect();
+    let differences = compare(&ours, &official, release);
+    assert!(differences.is_empty(), "{} steps differ\n{}", differences.len(), differences.join("\n"));
+}
