@@ -81,12 +81,21 @@ impl ConcurrentContext {
 pub struct OrderlyContext {
     queue: Arc<MessageQueue>,
     suspend: Mutex<Option<Duration>>,
-    consumed: AtomicUsize,
+    partly: Mutex<Option<Partly>>,
+}
+
+/// What came of the first of several ordered messages; those behind were not looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Partly {
+    /// So many were consumed,
+    pub(crate) consumed: usize,
+    /// and so many behind them failed.
+    pub(crate) failed: usize,
 }
 
 impl OrderlyContext {
     pub(crate) fn new(queue: Arc<MessageQueue>) -> Self {
-        Self { queue, suspend: Mutex::default(), consumed: AtomicUsize::new(0) }
+        Self { queue, suspend: Mutex::default(), partly: Mutex::default() }
     }
 
     /// The queue the messages were pulled from.
@@ -100,21 +109,30 @@ impl OrderlyContext {
         *self.suspend.lock() = Some(pause);
     }
 
-    /// Of several messages the first `count` were consumed; only the rest comes again. Counts only with
-    /// [`ConsumeOrderlyStatus::SuspendCurrentQueueAMoment`].
+    /// Of several messages the first `count` were consumed and the next one failed; those behind it were not looked at, and
+    /// come again without counting an attempt. Counts only with [`ConsumeOrderlyStatus::SuspendCurrentQueueAMoment`];
+    /// without it all of them have failed.
     pub fn set_consumed(&self, count: usize) {
-        self.consumed.store(count, Ordering::Relaxed);
+        self.set_partly(Partly { consumed: count, failed: 1 });
+    }
+
+    pub(crate) fn set_partly(&self, partly: Partly) {
+        *self.partly.lock() = Some(partly);
     }
 
     pub(crate) fn suspend(&self) -> Option<Duration> {
         *self.suspend.lock()
     }
 
-    /// How many of `count` messages were consumed.
-    pub(crate) fn consumed(&self, status: ConsumeOrderlyStatus, count: usize) -> usize {
+    /// What came of `count` messages.
+    pub(crate) fn outcome(&self, status: ConsumeOrderlyStatus, count: usize) -> Partly {
         match status {
-            ConsumeOrderlyStatus::Success => count,
-            ConsumeOrderlyStatus::SuspendCurrentQueueAMoment => self.consumed.load(Ordering::Relaxed).min(count),
+            ConsumeOrderlyStatus::Success => Partly { consumed: count, failed: 0 },
+            ConsumeOrderlyStatus::SuspendCurrentQueueAMoment => {
+                let Partly { consumed, failed } = self.partly.lock().unwrap_or(Partly { consumed: 0, failed: count });
+                let consumed = consumed.min(count);
+                Partly { consumed, failed: failed.min(count - consumed) }
+            }
         }
     }
 }

@@ -11,7 +11,7 @@
 use super::concurrent::give_back;
 use super::core::Core;
 use super::queue::OwnedQueue;
-use crate::consumer::listener::{ConsumeOrderlyStatus, Listener, OrderlyContext};
+use crate::consumer::listener::{ConsumeOrderlyStatus, Listener, OrderlyContext, Partly};
 use crate::message::MessageExt;
 use parking_lot::Mutex;
 use std::collections::VecDeque;
@@ -78,18 +78,19 @@ struct Lease {
 struct Answer {
     consumed: usize,
     total: usize,
-    to: Option<oneshot::Sender<usize>>,
+    to: Option<oneshot::Sender<Partly>>,
 }
 
 impl Lease {
     /// Counts a consumed message. The caller hears of it when it was the last one, or another one was not consumed.
-    fn settle(&self, consumed: bool) {
+    fn settle(&self, outcome: Outcome) {
         let mut answer = self.answer.lock();
-        answer.consumed += usize::from(consumed);
-        if !consumed || answer.consumed == answer.total {
+        answer.consumed += usize::from(outcome == Outcome::Consumed);
+        if outcome != Outcome::Consumed || answer.consumed == answer.total {
             if let Some(to) = answer.to.take() {
+                let failed = usize::from(matches!(outcome, Outcome::Retry { .. }));
                 // Nobody waits any more when the consumer is closed: the messages come again.
-                let _ = to.send(answer.consumed);
+                let _ = to.send(Partly { consumed: answer.consumed, failed });
             }
         }
     }
@@ -137,9 +138,9 @@ impl Line {
         self.push(messages.into_iter().map(|message| (Claim::Queue(queue.clone()), message)));
     }
 
-    /// Puts messages in line that belong together. How many of them, from the first, were consumed comes as the answer; an
-    /// error means none.
-    pub(super) fn lease(&self, messages: Vec<MessageExt>) -> oneshot::Receiver<usize> {
+    /// Puts messages in line that belong together. What came of the first of them comes as the answer; an error means
+    /// that nobody has settled any.
+    pub(super) fn lease(&self, messages: Vec<MessageExt>) -> oneshot::Receiver<Partly> {
         let (to, answer) = oneshot::channel();
         let lease = Arc::new(Lease { answer: Mutex::new(Answer { consumed: 0, total: messages.len(), to: Some(to) }) });
         self.push(messages.into_iter().map(|message| (Claim::Lease(lease.clone()), message)));
@@ -153,9 +154,9 @@ impl Line {
             let total = messages.len();
             let answer = line.lease(messages);
             Box::pin(async move {
-                let consumed = answer.await.unwrap_or(0);
-                context.set_consumed(consumed);
-                match consumed == total {
+                let partly = answer.await.unwrap_or(Partly { consumed: 0, failed: 1 });
+                context.set_partly(partly);
+                match partly.consumed == total {
                     true => ConsumeOrderlyStatus::Success,
                     false => ConsumeOrderlyStatus::SuspendCurrentQueueAMoment,
                 }
@@ -254,7 +255,7 @@ pub(super) fn settle(core: &Arc<Core>, line: &Line, settled: Vec<(Delivery, Outc
     let mut of: Option<(Arc<OwnedQueue>, Instant)> = None;
     for (delivery, outcome) in settled {
         match delivery.claim {
-            Claim::Lease(lease) => lease.settle(outcome == Outcome::Consumed),
+            Claim::Lease(lease) => lease.settle(outcome),
             Claim::Queue(queue) => {
                 if of.as_ref().is_some_and(|(known, _)| !Arc::ptr_eq(known, &queue)) {
                     settle_run(core, line, of.take(), std::mem::take(&mut run));

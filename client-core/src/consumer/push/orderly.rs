@@ -7,7 +7,7 @@ use super::balance;
 use super::core::{Core, LISTENING_TO};
 use super::queue::OwnedQueue;
 use super::send_back::resend;
-use crate::consumer::listener::{ConsumeOrderlyStatus, Listening, OrderlyContext};
+use crate::consumer::listener::{ConsumeOrderlyStatus, Listening, OrderlyContext, Partly};
 use crate::consumer::locks;
 use crate::message::MessageExt;
 use std::sync::Arc;
@@ -114,19 +114,22 @@ async fn batches(core: &Arc<Core>, queue: &Arc<OwnedQueue>) -> End {
             tracing::error!(group = %core.group, queue = %queue.queue, ?offset, panic, "listener panicked, messages come again");
             ConsumeOrderlyStatus::SuspendCurrentQueueAMoment
         });
-        let consumed = context.consumed(status, messages.len());
-        let failures = messages.len() - consumed;
-        let waits = failures > 0 && must_wait(core, &messages[consumed..]).await;
-        if let Some(offset) = queue.commit(if waits { consumed } else { messages.len() }, &core.limits()) {
+        let Partly { consumed, failed } = context.outcome(status, messages.len());
+        let through = consumed + failed;
+        let waits = failed > 0 && must_wait(core, &messages[consumed..through]).await;
+        if let Some(offset) = queue.commit(if waits { consumed } else { through }, &core.limits()) {
             core.offsets.update(&queue.queue, offset, false);
         }
-        if waits {
-            queue.rollback();
-        }
-        queue.end(consumed, failures, took);
+        queue.rollback(if waits { failed } else { 0 });
+        queue.end(consumed, failed, took);
+        queue.unbegin(messages.len() - through);
         if waits {
             let pause = context.suspend().unwrap_or(core.options.suspend);
             return End::Pause(pause.clamp(SUSPEND_MIN, SUSPEND_MAX));
+        }
+        if failed == 0 && consumed < messages.len() {
+            // Given back by somebody who leaves: not at once to the next one who does.
+            return End::Pause(SUSPEND_MIN);
         }
         tokio::task::coop::consume_budget().await;
     }

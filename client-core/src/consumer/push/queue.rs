@@ -216,9 +216,15 @@ impl OwnedQueue {
         offset.filter(|_| state.phase != Phase::Dropped)
     }
 
-    /// Puts back what was taken, with one attempt more on each message.
-    pub(super) fn rollback(&self) {
-        self.state.lock().cache.rollback(|_, message| message.count_attempt());
+    /// Puts back what was taken, with one attempt more on each of the first `failed`.
+    pub(super) fn rollback(&self, failed: usize) {
+        let mut left = failed;
+        self.state.lock().cache.rollback(|_, message| {
+            if left > 0 {
+                message.count_attempt();
+                left -= 1;
+            }
+        });
     }
 
     /// Messages that were begun are through: so many consumed, so many not, and that is noted.

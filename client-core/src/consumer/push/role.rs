@@ -147,7 +147,7 @@ async fn call(core: &Core, message: MessageExt) -> (bool, Result<ConsumeResult, 
         Listening::Line(line) => {
             let [message] = messages;
             let result = match line.lease(vec![message]).await {
-                Ok(1) => Ok(ConsumeResult::Success),
+                Ok(partly) if partly.consumed == 1 => Ok(ConsumeResult::Success),
                 Ok(_) => Ok(ConsumeResult::Later),
                 Err(_) => Err("the consumer is closing".to_owned()),
             };
