@@ -150,15 +150,15 @@ async fn all_languages(release: Release) {
     let admin = Admin::builder().namesrv(&ns.address).start().await.unwrap();
     let drivers = drivers();
     for language in drivers.keys() {
-        for topic in ["Plain", "Sharded"] {
-            support::until_ok(|| admin.create_topic(&format!("{topic}_{language}"), QUEUES)).await;
+        for topic in ["Plain", "Sharded"].map(|topic| format!("{topic}_{language}")) {
+            support::until_ok(|| admin.create_topic(&topic, QUEUES)).await;
         }
     }
     admin.shutdown().await;
     let namesrv = ns.address.clone();
     let run = move || {
+        let languages: Vec<&String> = drivers.keys().collect();
         std::thread::scope(|scope| {
-            let languages: Vec<&String> = drivers.keys().collect();
             for (n, language) in languages.iter().enumerate() {
                 // Each language's messages are read by the next one.
                 let reader = &drivers[languages[(n + 1) % languages.len()]];
