@@ -102,6 +102,10 @@ fn line_of(command: &str, line: &str) -> String {
         "queryMsgByKey" => masked(line.trim_end().trim_end_matches("#IndexKey")),
         // Broker, queue, success, round trip time.
         "checkMsgSendRT" if words.len() == 4 => words[..3].join(" "),
+        // Of every group: its rate of the last minute stands before the total.
+        "consumerProgress" if words.len() == 7 || words.len() == 5 => {
+            masked(&[&words[..words.len() - 2], &words[words.len() - 1..]].concat().join(" "))
+        }
         // Topic, group, accumulation; the rest are rates of the last minute.
         "statsAll" if words.len() == 7 => words[..3].join(" "),
         "statsAll" if words.len() == 5 => words[..2].join(" "),
