@@ -250,7 +250,7 @@ pub(crate) fn remove_dir(path: &Path) -> io::Result<()> {
     effect(path, Effect::Remove, || std::fs::remove_dir(path))
 }
 
-/// Removes a folder with everything in it, file by file.
+/// Removes a folder with everything in it, file by file, for good: should the folder come back with a power cut, it is empty.
 pub(crate) fn remove_dir_all(path: &Path) -> io::Result<()> {
     for entry in read_dir(path)? {
         let entry = entry?;
@@ -260,6 +260,7 @@ pub(crate) fn remove_dir_all(path: &Path) -> io::Result<()> {
             remove_file(&entry.path())?;
         }
     }
+    sync_dir(path)?;
     remove_dir(path)
 }
 

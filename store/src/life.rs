@@ -354,6 +354,7 @@ pub(crate) fn open(options: StoreOptions, listener: Arc<dyn ArrivalListener>) ->
     let lock = lock(&options.root)?;
     let abort = options.root.join("abort");
     let abnormal = abort.exists();
+    tracing::info!(root = %options.root.display(), clean = !abnormal, "opening the store");
     let damaged = |path: PathBuf| move |error: String| OpenError::Damaged { path, problem: error };
     let checkpoint_path = options.root.join("checkpoint");
     let checkpoint = Checkpoint::open(&checkpoint_path).map_err(|e| damaged(checkpoint_path)(e.to_string()))?;

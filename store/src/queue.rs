@@ -252,10 +252,14 @@ impl Queue {
         self.span.set(0, 0);
         self.flushed.store(0, Ordering::Relaxed);
         let mut files = self.files.write();
+        if files.is_empty() {
+            return Ok(());
+        }
         while let Some(file) = files.pop_back() {
             crate::disk::remove_file(&file.path)?;
         }
-        Ok(())
+        // For good: units that come back with a power cut would lead to other records.
+        crate::disk::sync_dir(&self.dir)
     }
 
     /// Removes all units and files; the next record gets the first offset. At start.

@@ -35,6 +35,7 @@ impl IndexFiles {
         let fail = |path: &Path, source: io::Error| IndexError::Open { path: path.to_path_buf(), source };
         disk::create_dir_all(dir).map_err(|e| fail(dir, e))?;
         let mut files: Vec<Arc<IndexFile>> = Vec::new();
+        let mut gone = false;
         for (name, path) in names(dir).map_err(|e| fail(dir, e))? {
             let len = std::fs::metadata(&path).map_err(|e| fail(&path, e))?.len();
             if len == 0 {
@@ -50,9 +51,14 @@ impl IndexFiles {
             let first = files.last().is_none_or(|last| last.header().end_timestamp < end);
             if abnormal && !(end < flushed || (end == flushed && first && file.is_full())) {
                 disk::remove_file(&path).map_err(|e| fail(&path, e))?;
+                gone = true;
                 continue;
             }
             files.push(Arc::new(file));
+        }
+        if gone {
+            // For good: a file that comes back with a power cut would hide records.
+            disk::sync_dir(dir).map_err(|e| fail(dir, e))?;
         }
         Ok(IndexFiles { dir: dir.to_path_buf(), shape, files: RwLock::new(files) })
     }
@@ -154,6 +160,9 @@ impl IndexFiles {
             remove(file.path())?;
             files.pop();
             any = true;
+        }
+        if any {
+            disk::sync_dir(&self.dir).map_err(|source| IndexError::Write { path: self.dir.clone(), source })?;
         }
         Ok(any)
     }

@@ -58,6 +58,9 @@ impl Queue {
                 disk::remove_file(&file.path).map_err(OpenError::io("remove", &file.path))?;
             }
         }
+        if !whole {
+            disk::sync_dir(&self.dir).map_err(OpenError::io("sync", &self.dir))?;
+        }
         Ok(whole)
     }
 
@@ -148,10 +151,15 @@ impl Queue {
     fn set_end(&self, end: i64, thorough: bool) -> io::Result<()> {
         let position = self.position(end);
         *self.writing.lock() = None;
-        let mut files = self.files.write();
+        let (mut files, mut gone) = (self.files.write(), false);
         while let Some(last) = files.back().filter(|file| file.base >= position && (file.base > 0 || position == 0)) {
             disk::remove_file(&last.path)?;
             files.pop_back();
+            gone = true;
+        }
+        if gone {
+            // For good: units that come back with a power cut would lead to other records.
+            disk::sync_dir(&self.dir)?;
         }
         if let Some(last) = files.back_mut() {
             let valid = position.saturating_sub(last.base).min(self.file_bytes as u64);
