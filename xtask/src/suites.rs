@@ -154,7 +154,12 @@ fn run_clippy() -> Result<Counts, String> {
 fn run_rust() -> Result<Counts, String> {
     let mut command = cargo();
     command.args(["test", "--workspace", "--exclude", "ferromq-interop", "--no-fail-fast"]);
-    count_cargo(run_teed(&mut command)?)
+    let mut counts = count_cargo(run_teed(&mut command)?)?;
+    // The queues of the bridge under the model checker.
+    let mut models = cargo();
+    models.args(["test", "--package", "ferromq-bridge", "--features", "loom", "--lib", "models"]);
+    counts.add(&count_cargo(run_teed(&mut models)?)?);
+    Ok(counts)
 }
 
 fn run_interop() -> Result<Counts, String> {
