@@ -62,12 +62,12 @@ pub struct MessageView {
     properties: PyOnceLock<Py<PyDict>>,
 }
 
-/// Where the message is.
+/// Where the message is. Boxed: it is large, and moved more often than looked at.
 enum Origin {
     /// Of a push consumer, not settled. A forked child must not drop it.
-    Taken(Taken),
+    Taken(Box<Taken>),
     /// Here: polled, or settled.
-    Plain(MessageExt),
+    Plain(Box<MessageExt>),
     /// Settled when nobody had it any more.
     Gone,
 }
@@ -75,12 +75,12 @@ enum Origin {
 impl MessageView {
     /// Of a poll: nobody waits for what comes of it.
     pub fn polled(message: MessageExt) -> Self {
-        Self::new(Origin::Plain(message))
+        Self::new(Origin::Plain(Box::new(message)))
     }
 
     /// Of a push consumer, to be settled.
     pub fn taken(taken: Taken) -> Self {
-        Self::new(Origin::Taken(taken))
+        Self::new(Origin::Taken(Box::new(taken)))
     }
 
     fn new(origin: Origin) -> Self {
@@ -94,9 +94,9 @@ impl MessageView {
         if !self.birth.is_here() {
             return None;
         }
-        let left = if is_last { Origin::Gone } else { Origin::Plain(taken.message().clone()) };
+        let left = if is_last { Origin::Gone } else { Origin::Plain(Box::new(taken.message().clone())) };
         match std::mem::replace(&mut *origin, left) {
-            Origin::Taken(taken) => Some(taken),
+            Origin::Taken(taken) => Some(*taken),
             Origin::Plain(_) | Origin::Gone => None,
         }
     }

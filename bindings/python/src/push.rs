@@ -5,11 +5,11 @@ use crate::message::{MessageQueue, MessageView};
 use crate::options::{self, DIALECT};
 use crate::producer::wake_up;
 use crate::reply::{self, begin, Drained, Waiter};
+use crate::workers::Workers;
 use ferromq_bridge::options::{PushConfig, PUSH_OPTIONS};
 use ferromq_bridge::{Failure, Feed, Outcome, Taken};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 /// An outcome: consumed. Numbers from -1 on are the delay level of a message that shall come again.
@@ -21,17 +21,12 @@ pub const RELEASED: i32 = -2;
 #[pyclass(frozen, module = "ferromq._native")]
 pub struct PushConsumer {
     inner: ferromq_bridge::PushConsumer,
-    /// Workers with messages in their hands.
-    busy: AtomicUsize,
+    workers: Workers,
 }
-
-/// How long a worker that was woken leaves messages to one that is at work: fast listeners are served by one thread then, which
-/// need not fight others for the interpreter's lock. What slow ones wait longer is nothing beside what they take.
-const PATIENCE: Duration = Duration::from_micros(500);
 
 impl From<ferromq_bridge::PushConsumer> for PushConsumer {
     fn from(inner: ferromq_bridge::PushConsumer) -> Self {
-        Self { inner, busy: AtomicUsize::new(0) }
+        Self { inner, workers: Workers::default() }
     }
 }
 
@@ -108,20 +103,19 @@ impl PushConsumer {
     /// The same for threads that are workers. `worked`: this one has worked off what it got the last time.
     fn work<'py>(&self, py: Python<'py>, max: usize, seconds: f64, worked: bool) -> PyResult<Bound<'py, PyList>> {
         let limit = span(seconds)?;
-        if worked {
-            self.busy.fetch_sub(1, Ordering::Relaxed);
-        }
         let mut taken = self.inner.take_wait(max, Duration::ZERO);
-        if taken.as_ref().is_ok_and(Vec::is_empty) {
-            let patience = || {
-                if self.busy.load(Ordering::Relaxed) > 0 {
-                    std::thread::sleep(PATIENCE);
-                }
-            };
-            taken = py.detach(|| self.inner.take_wait_after(max, limit, patience));
+        if worked {
+            self.workers.rests(&taken);
         }
-        if taken.as_ref().is_ok_and(|taken| !taken.is_empty()) {
-            self.busy.fetch_add(1, Ordering::Relaxed);
+        if taken.as_ref().is_ok_and(Vec::is_empty) {
+            taken = py.detach(|| {
+                let taken = self.inner.take_wait_if(max, limit, || self.workers.may_take(max));
+                // Noted before the wait for the interpreter's lock: others need not come as well.
+                self.workers.works(&taken);
+                taken
+            });
+        } else if !worked {
+            self.workers.works(&taken);
         }
         views(py, taken)
     }

@@ -23,8 +23,7 @@ LOGGER = logging.getLogger("ferromq.listener")
 TAKE_MAX = 64
 """Messages taken at a time at most: more bring nothing and would wait for each other."""
 HOARD = 0.05
-"""Seconds of work that a worker may take at a time. Beside a busy thread of Python a worker may lose the interpreter for 5 ms
-at a time; that must not look like slow messages."""
+"""Seconds of work that a worker may take at a time."""
 
 
 class Retry(Exception):
@@ -42,19 +41,13 @@ class Retry(Exception):
 class Share:
     """How many messages to take at a time."""
 
-    __slots__ = ("_since", "limit")
+    __slots__ = ("limit",)
 
     def __init__(self) -> None:
         self.limit = 1
-        self._since = 0.0
 
-    def taken(self) -> None:
-        """Work on what was taken begins."""
-        self._since = time.monotonic()
-
-    def worked_off(self) -> None:
-        """All of it is done."""
-        took = time.monotonic() - self._since
+    def worked_off(self, took: float) -> None:
+        """What was taken is done, in so many seconds."""
         if took < HOARD / 2:
             self.limit = min(TAKE_MAX, self.limit * 2)
         elif took > HOARD:
@@ -85,15 +78,24 @@ class Batch:
         self._messages = messages
         self._begun = 0
         self._outcomes: dict[int, int] = {}
+        self.seconds = 0.0
+        """What the work took, without its slowest message: beside a busy thread of Python a worker loses the interpreter for
+        5 ms and more now and then, which must not look like slow messages."""
         hands.batches.add(self)
 
     def __iter__(self) -> Iterator[MessageView]:
         hands = self._hands
+        slowest = 0.0
+        began = before = time.monotonic()
         for message in self._messages:
             if hands.stopping or (self._outcomes and hands.orderly):
                 return
             self._begun += 1
             yield message
+            now = time.monotonic()
+            slowest = max(slowest, now - before)
+            before = now
+        self.seconds = before - began - (slowest if self._begun > 1 else 0.0)
 
     def failed(self, error: BaseException) -> None:
         """The listener of the message given out last raised."""
@@ -132,6 +134,7 @@ class Hands:
         self._waiting: deque[MessageView] = deque()
         self._current: MessageView | None = None
         self._done: list[MessageView] = []
+        self._taken_at = 0.0
 
     # A loop over the consumer.
 
@@ -145,13 +148,13 @@ class Hands:
             return self._current
         if self._done:
             self._settle_done()
-            self.share.worked_off()
+            self.share.worked_off(time.monotonic() - self._taken_at)
         return None
 
     def taken(self, messages: list[MessageView]) -> None:
         """Messages to be given out."""
         self._waiting.extend(messages)
-        self.share.taken()
+        self._taken_at = time.monotonic()
 
     def ack(self, message: MessageView) -> None:
         """The message is consumed, now."""
@@ -193,7 +196,8 @@ class Hands:
 
     def work(self, listener: Callable[[MessageView], Any]) -> None:
         """Works off messages until the consumer closes: what a worker thread runs."""
-        share = Share()
+        # One for all workers: what one has learned about the messages holds for the others.
+        share = self.share
         worked = False
         while not self.stopping:
             try:
@@ -204,7 +208,6 @@ class Hands:
             worked = bool(messages)
             if not messages:
                 continue
-            share.taken()
             batch = Batch(self, messages)
             try:
                 for message in batch:
@@ -214,7 +217,7 @@ class Hands:
                         batch.failed(error)
             finally:
                 batch.settle()
-            share.worked_off()
+            share.worked_off(batch.seconds)
 
 
 def _refuse_awaitable(result: Any) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from ferromq import _exit, _native
-from ferromq._listen import Batch, Share
+from ferromq._listen import Batch
 from ferromq._loop import Loop
 from ferromq._push import THREADS_END_WITHIN, PushBase
 from ferromq.errors import ClosedError
@@ -161,20 +161,19 @@ class PushConsumer(PushBase):
     # Coroutines on the event loop.
 
     async def _work(self, listener: Callable[[MessageView], Any]) -> None:
-        hands, share = self._hands, Share()
+        hands, share = self._hands, self._hands.share
         while not hands.stopping:
             messages = self._take(share.limit)
             if not messages:
                 await self._until_ready()
                 continue
-            share.taken()
             batch = Batch(hands, messages)
             try:
                 for message in batch:
                     await self._call(listener, message, batch)
             finally:
                 batch.settle()
-            share.worked_off()
+            share.worked_off(batch.seconds)
             await asyncio.sleep(0)
 
     async def _call(self, listener: Callable[[MessageView], Any], message: MessageView, batch: Batch) -> None:

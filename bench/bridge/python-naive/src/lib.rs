@@ -1,10 +1,11 @@
 //! The bridge into Python that one would write first: every send is a native future (`future_into_py`), every message is
-//! received by a call of its own. Only for `cargo xtask bench bridge`; never packaged.
+//! received by one. Only for `cargo xtask bench bridge`; never packaged.
 #![deny(unsafe_code)]
 use ferromq_bridge::{Feed, Outcome, WakeUp};
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
-use pyo3::types::PyBytes;
+use std::borrow::Cow;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 
@@ -46,24 +47,32 @@ impl Producer {
 
 /// A consumer of made-up messages.
 #[pyclass(frozen)]
-struct Consumer(ferromq_bridge::PushConsumer);
+struct Consumer(Arc<ferromq_bridge::PushConsumer>);
 
 #[pymethods]
 impl Consumer {
     #[new]
     fn new(count: usize, body_len: usize, rate: u32) -> PyResult<Self> {
         let feed = Feed::new(count, body_len, rate);
-        ferromq_bridge::PushConsumer::echo(feed, WakeUp::Condition).map(Self).map_err(failed)
+        ferromq_bridge::PushConsumer::echo(feed, WakeUp::Condition).map(|made| Self(Arc::new(made))).map_err(failed)
     }
 
-    /// Waits for the next body and settles its message; `None` when none came in time.
-    fn receive<'py>(&self, py: Python<'py>, seconds: f64) -> PyResult<Option<Bound<'py, PyBytes>>> {
-        let limit = Duration::from_secs_f64(seconds);
-        let taken = py.detach(|| self.0.take_wait(1, limit)).map_err(failed)?;
-        let body = taken.first().map(|taken| PyBytes::new(py, taken.message().body()));
-        let settled = taken.into_iter().map(|taken| (taken, Outcome::Consumed)).collect();
-        py.detach(|| self.0.settle(settled)).map_err(failed)?;
-        Ok(body)
+    /// An awaitable of the next body, whose message is settled then.
+    fn receive<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let consumer = self.0.clone();
+        pyo3_async_runtimes::tokio::future_into_py(py, async move {
+            let taken = loop {
+                let taken = consumer.take(1).map_err(failed)?;
+                if !taken.is_empty() {
+                    break taken;
+                }
+                tokio::time::sleep(Duration::from_micros(100)).await;
+            };
+            let body = taken.first().map(|taken| taken.message().body().to_vec()).unwrap_or_default();
+            let settled = taken.into_iter().map(|taken| (taken, Outcome::Consumed)).collect();
+            consumer.settle(settled).map_err(failed)?;
+            Ok(Cow::<[u8]>::Owned(body))
+        })
     }
 }
 
