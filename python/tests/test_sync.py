@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from conftest import PATIENCE, until_sync
 
 import ferromq
 from ferromq import Message, MessageView
@@ -166,3 +167,22 @@ def test_polling(ferromq_broker: Any, ferromq_topic: str, fill: Fill) -> None:
         assert consumer.offset_for_time(queue, 0) == 0
         consumer.commit({queue: 3})
         assert consumer.unsubscribe(ferromq_topic)
+
+
+def test_slow_messages_get_all_workers(ferromq_broker: Any, ferromq_topic: str, fill: Fill) -> None:
+    """Fast messages are served by few threads; when they become slow, `concurrency` of them run at a time."""
+    fast = fill(500)
+    seen: list[bytes] = []
+    together = threading.Barrier(4)
+
+    def on_message(message: MessageView) -> None:
+        if message.tag == "slow":
+            together.wait(PATIENCE)
+        seen.append(message.body)
+
+    given = options(ferromq_broker, ferromq_topic)
+    with PushConsumer(topics=ferromq_topic, concurrency=4, listener=on_message, **given):
+        until_sync(lambda: len(seen) == len(fast))
+        fill(4, start=1000, tag="slow")
+        until_sync(lambda: len(seen) == len(fast) + 4)
+    assert not together.broken
