@@ -12,6 +12,8 @@ use std::time::{Duration, Instant};
 
 /// Messages that wait at most: what a real consumer caches of one queue.
 const CREDITS: usize = 1000;
+/// A feed that waits for room goes on when fewer wait.
+const LOW: usize = CREDITS / 2;
 /// How often a paced feed offers what is due.
 const TICK: Duration = Duration::from_micros(500);
 
@@ -99,11 +101,12 @@ impl Feed {
     pub(crate) fn take(&self, max: usize) -> (Vec<MessageExt>, bool) {
         let mut state = self.state.lock();
         let count = state.line.len().min(max);
-        let was_full = state.line.len() >= CREDITS;
+        let before = state.line.len();
         let taken = state.line.drain(..count).collect();
         let more = !state.line.is_empty();
         drop(state);
-        if was_full {
+        // Not at every take: the feed would be woken to make up as many as were taken.
+        if before >= LOW && before - count < LOW {
             self.room.notify_one();
         }
         (taken, more)
