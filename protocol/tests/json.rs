@@ -101,10 +101,10 @@ fn the_flavours_differ_in_keys_and_characters() {
 
 #[test]
 fn the_indented_form_is_that_of_configuration_files() {
-    let value = read("{\"offsetTable\":{\"T@G\":{0:10,1:20}},\"list\":[1],\"empty\":{}}");
+    let value = read("{\"offsetTable\":{\"T@G\":{0:10,1:20}},\"list\":[1],\"words\":[\"a\"],\"empty\":{}}");
     let text = String::from_utf8(value.write_pretty()).unwrap();
-    let expected =
-        "{\n\t\"offsetTable\":{\n\t\t\"T@G\":{0:10,1:20\n\t\t}\n\t},\n\t\"list\":[\n\t\t1\n\t],\n\t\"empty\":{}\n}";
+    let expected = "{\n\t\"offsetTable\":{\n\t\t\"T@G\":{0:10,1:20\n\t\t}\n\t},\n\t\"list\":[1],\n\t\"words\":[\n\
+                    \t\t\"a\"\n\t],\n\t\"empty\":{}\n}";
     assert_eq!(text, expected);
     assert_eq!(read(&text), value);
 }
