@@ -1,7 +1,7 @@
 //! `cargo xtask bench bridge [LANGUAGE ...]`: what crossing into the core costs from each language, beside a naive bridge in
 //! the same run. Both are built in the release profile and used as users would; programs in `bench/bridge` measure.
 use crate::package::{c, clean, node, python, Order};
-use crate::run::{built, cargo, root, run};
+use crate::run::{cargo, root, run, target_dir};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -40,7 +40,7 @@ fn library(package: &str) -> Result<PathBuf, String> {
     run(cargo().args(["build", "--quiet", "--release", "--package", package]))?;
     let (prefix, suffix) = (std::env::consts::DLL_PREFIX, std::env::consts::DLL_SUFFIX);
     let file = format!("{prefix}{}{suffix}", package.replace('-', "_"));
-    Ok(built("", "release").with_file_name(file))
+    Ok(target_dir().join("release").join(file))
 }
 
 fn copy(from: &Path, to: &Path) -> Result<(), String> {
