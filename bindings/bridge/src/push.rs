@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::runtime::Handle;
+use tokio::sync::OnceCell;
 
 const WHAT: &str = "push consumer";
 
@@ -43,6 +44,8 @@ pub struct PushConsumer {
 struct Inner {
     /// Taken by the start.
     builder: Mutex<Option<ferromq::PushConsumerBuilder>>,
+    /// What the start came to.
+    started: OnceCell<Result<(), Failure>>,
     source: OnceLock<Source>,
     shared: Arc<Shared>,
     runtime: Handle,
@@ -112,6 +115,7 @@ impl PushConsumer {
     fn make(builder: Option<ferromq::PushConsumerBuilder>, shared: Arc<Shared>) -> Result<Self, Failure> {
         let inner = Inner {
             builder: Mutex::new(builder),
+            started: OnceCell::new(),
             source: OnceLock::new(),
             shared,
             runtime: runtime::handle()?,
@@ -129,7 +133,7 @@ impl PushConsumer {
         Ok(&self.inner()?.shared.events)
     }
 
-    /// Joins the group. [`Value::Nothing`]. A second start does nothing, also while the first one is under way.
+    /// Joins the group. [`Value::Nothing`]. A second start waits for the first and gives its result.
     pub fn start(&self, to: ReplyTo) -> Result<(), Failure> {
         let inner = self.inner()?.clone();
         if inner.closing.load(Ordering::Acquire) {
@@ -137,7 +141,7 @@ impl PushConsumer {
         }
         inner.runtime.clone().spawn(async move {
             let result = inner.start().await;
-            to.done(&inner.shared.events, result.map(|()| Value::Nothing).map_err(Failure::from));
+            to.done(&inner.shared.events, result.map(|()| Value::Nothing));
         });
         Ok(())
     }
@@ -254,7 +258,12 @@ impl Inner {
         Ok(())
     }
 
-    async fn start(&self) -> Result<(), ferromq::Error> {
+    /// Joins the group once; whoever asks again gets the same answer.
+    async fn start(&self) -> Result<(), Failure> {
+        self.started.get_or_init(|| self.join()).await.clone()
+    }
+
+    async fn join(&self) -> Result<(), Failure> {
         let Some(builder) = self.builder.lock().take() else { return Ok(()) };
         let consumer = builder.start().await?;
         // Set once: there was one builder.

@@ -148,6 +148,19 @@ fn the_queue_is_bounded() {
     assert!(matches!(next_event(producer.events().unwrap()), Event::Sent { token: 1, result: Err(_) }));
 }
 
+/// A consumer that could not join says so however often it is started, and closes.
+#[test]
+fn a_failed_start_stays_failed() {
+    let mut config = PushConfig::new("G", Dialect::C);
+    // Nobody listens on port 1.
+    config.client.namesrv = Some("127.0.0.1:1".into());
+    let consumer = PushConsumer::new(config, false, &[("T".into(), "*".into())], WakeUp::Condition).unwrap();
+    for _ in 0..2 {
+        assert_eq!(done(|to| consumer.start(to)).unwrap_err().class, Class::NoNameServer);
+    }
+    done(|to| consumer.close(to)).unwrap();
+}
+
 /// The lite pull consumer: assign, poll, seek, commit.
 #[test]
 fn lite_pull() {
