@@ -16,6 +16,14 @@ async function place(name) {
   return [running.namesrv, topic]
 }
 
+/** The name server, and the name that the topics of four worker threads begin with. */
+async function places(name) {
+  const running = await started
+  const topic = unique(name)
+  await Promise.all([0, 1, 2, 3].map((worker) => running.createTopic(`${topic}-${worker}`)))
+  return [running.namesrv, topic]
+}
+
 /** Runs a program that must end well by itself. */
 async function ends(name, args, options) {
   const result = await program(name, args, options)
@@ -64,13 +72,11 @@ test('an exception of the program ends it as ever', async () => {
 })
 
 test('worker threads each have their own; ending one with open objects harms nobody', async () => {
-  const { namesrv } = await started
-  assert.equal(await ends('workers.mjs', [namesrv, unique('workers')]), 'worked 4\nended 4\nmain works\n')
+  assert.equal(await ends('workers.mjs', await places('workers')), 'worked 4\nended 4\nmain works\n')
 })
 
 test('the addon stays when the only thread that has loaded it ends', async () => {
-  const { namesrv } = await started
-  assert.equal(await ends('workers.mjs', [namesrv, unique('workers'), 'only']), 'worked 4\nended 4\n')
+  assert.equal(await ends('workers.mjs', [...(await places('workers')), 'only']), 'worked 4\nended 4\n')
 })
 
 test('failures that nobody awaits here are nobody else\'s: no rejection goes unhandled', async () => {

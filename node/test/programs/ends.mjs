@@ -3,7 +3,7 @@ import { LitePullConsumer, Producer, PushConsumer } from 'ferromq'
 
 const [how, namesrv, topic] = process.argv.slice(2)
 const producer = new Producer({ namesrv, group: 'p' })
-const push = new PushConsumer({ namesrv, group: 'g', subscriptions: { [topic]: '*' }, consumeFrom: 'first' })
+const push = new PushConsumer({ namesrv, group: topic, subscriptions: { [topic]: '*' }, consumeFrom: 'first' })
 const lite = new LitePullConsumer({ namesrv, group: 'l' })
 
 if (how === 'closed') {

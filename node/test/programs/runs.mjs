@@ -3,7 +3,7 @@ import { Producer, PushConsumer } from 'ferromq'
 
 const [namesrv, topic, how] = process.argv.slice(2)
 const producer = new Producer({ namesrv, group: 'p' })
-const consumer = new PushConsumer({ namesrv, group: 'g', subscriptions: { [topic]: '*' }, consumeFrom: 'first' })
+const consumer = new PushConsumer({ namesrv, group: topic, subscriptions: { [topic]: '*' }, consumeFrom: 'first' })
 let count = 0
 
 async function send() {

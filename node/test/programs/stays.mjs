@@ -4,7 +4,7 @@ import { LitePullConsumer, PushConsumer } from 'ferromq'
 const [how, namesrv, topic] = process.argv.slice(2)
 let consumer
 if (how === 'push') {
-  consumer = new PushConsumer({ namesrv, group: 'g', subscriptions: { [topic]: '*' } })
+  consumer = new PushConsumer({ namesrv, group: topic, subscriptions: { [topic]: '*' } })
   void consumer.run({}, () => {})
 } else {
   consumer = new LitePullConsumer({ namesrv, group: 'l' })

@@ -8,7 +8,7 @@ await lost.flush().catch(() => {})
 await lost.close()
 const producer = new Producer({ namesrv, group: 'p' })
 await producer.send({ topic, body: 'x' })
-const consumer = new PushConsumer({ namesrv, group: 'g', subscriptions: { [topic]: '*' }, consumeFrom: 'first' })
+const consumer = new PushConsumer({ namesrv, group: topic, subscriptions: { [topic]: '*' }, consumeFrom: 'first' })
 await consumer.run({}, () => {
   void consumer.close()
   throw new Error('of the handler')
