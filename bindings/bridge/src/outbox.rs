@@ -101,17 +101,8 @@ impl Outbox {
         Self { lines: Mutex::default(), filled: Notify::new(), count_max, bytes_max }
     }
 
-    /// A send somebody waits for.
-    pub(crate) fn send(&self, job: Job) -> Result<(), Failure> {
-        let mut lines = self.lines.lock();
-        lines.check_open()?;
-        lines.now.push_back(job);
-        self.added(lines, 1);
-        Ok(())
-    }
-
     /// Sends that somebody waits for, each on its own.
-    pub(crate) fn send_each(&self, jobs: impl ExactSizeIterator<Item = Job>) -> Result<(), Failure> {
+    pub(crate) fn send(&self, jobs: impl ExactSizeIterator<Item = Job>) -> Result<(), Failure> {
         let mut lines = self.lines.lock();
         lines.check_open()?;
         let count = jobs.len();
@@ -121,7 +112,7 @@ impl Outbox {
     }
 
     /// Sends of one group.
-    pub(crate) fn send_all(&self, jobs: Vec<Job>) -> Result<(), Failure> {
+    pub(crate) fn send_all(&self, jobs: impl ExactSizeIterator<Item = Job>) -> Result<(), Failure> {
         let mut lines = self.lines.lock();
         lines.check_open()?;
         let count = jobs.len();

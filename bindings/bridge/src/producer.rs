@@ -110,7 +110,7 @@ impl Producer {
     pub fn send(&self, message: Message, how: How, to: ReplyTo) -> Result<(), Failure> {
         let inner = self.inner()?;
         inner.ensure_started();
-        inner.outbox.send(Job { message, how, to: JobReply::One(to) })
+        inner.outbox.send(std::iter::once(Job { message, how, to: JobReply::One(to) }))
     }
 
     /// Like [`Self::send`] for each of them, with one wake-up of the runtime for all: for languages that gather what is sent
@@ -119,7 +119,7 @@ impl Producer {
         let inner = self.inner()?;
         inner.ensure_started();
         let jobs = messages.into_iter().map(|(message, how, to)| Job { message, how, to: JobReply::One(to) });
-        inner.outbox.send_each(jobs)
+        inner.outbox.send(jobs)
     }
 
     /// Sends many messages, each on its own; the result is one [`Event::SentMany`] in their order. Of one key each waits for
@@ -137,7 +137,7 @@ impl Producer {
         let group = Group::new(messages.len(), to);
         let jobs = messages.into_iter().enumerate();
         let jobs = jobs.map(|(at, (message, how))| Job { message, how, to: JobReply::Part(group.clone(), at) });
-        inner.outbox.send_all(jobs.collect())
+        inner.outbox.send_all(jobs)
     }
 
     /// Puts a message in line and returns at once. `to` may be [`ReplyTo::Nobody`]; see [`Self::flush`].
@@ -168,11 +168,8 @@ impl Producer {
     pub fn close(&self, limit: Duration, to: ReplyTo) -> Result<(), Failure> {
         let inner = self.inner()?.clone();
         inner.outbox.close();
-        let started = inner.started.load(Ordering::Acquire);
         inner.runtime.clone().spawn(async move {
-            if started {
-                inner.wait_over(limit).await;
-            }
+            inner.wait_over(limit).await;
             to.done(&inner.events, Ok(Value::Nothing));
         });
         Ok(())

@@ -9,7 +9,7 @@
 use crate::platform::Descriptor;
 use crate::sync::{Condvar, Mutex};
 use std::collections::VecDeque;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// How a language hears that its queue is not empty any more. Threads can wait with [`EventQueue::wait`] whatever the kind.
 pub enum WakeUp {
@@ -103,16 +103,9 @@ impl<T> EventQueue<T> {
 
     /// Waits until there is something to drain, the queue is closed, or the time is over. True when there is something.
     pub fn wait(&self, limit: Duration) -> bool {
-        let deadline = Instant::now().checked_add(limit);
         let mut state = self.state.lock();
         state.waiting += 1;
-        while state.items.is_empty() && !state.closed {
-            let left = deadline.map_or(limit, |deadline| deadline.saturating_duration_since(Instant::now()));
-            if left.is_zero() {
-                break;
-            }
-            state = self.filled.wait_for(state, left);
-        }
+        let mut state = self.filled.wait_until(state, limit, |state| !state.items.is_empty() || state.closed);
         state.waiting -= 1;
         !state.items.is_empty()
     }

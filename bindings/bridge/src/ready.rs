@@ -56,15 +56,11 @@ impl Ready {
             if found.is_some() {
                 return found;
             }
-            let mut state = self.state.lock();
-            while !state.set {
-                let left = deadline.map_or(limit, |deadline| deadline.saturating_duration_since(Instant::now()));
-                if state.closed || left.is_zero() {
-                    return None;
-                }
-                state = self.changed.wait_for(state, left);
+            let left = deadline.map_or(limit, |deadline| deadline.saturating_duration_since(Instant::now()));
+            let mut state = self.changed.wait_until(self.state.lock(), left, |state| state.set || state.closed);
+            if !std::mem::take(&mut state.set) {
+                return None;
             }
-            state.set = false;
         }
     }
 }

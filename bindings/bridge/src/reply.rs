@@ -4,7 +4,7 @@ use crate::sync::{Condvar, Mutex};
 use crate::{EventQueue, Failure};
 use ferromq::SendResult;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// Where the result of a call goes.
 #[derive(Debug)]
@@ -37,18 +37,8 @@ impl Slot {
 
     /// The result, once it is there, waited for as long as `limit`. Languages wait in slices to look after their signals.
     pub fn wait(&self, limit: Duration) -> Option<Event> {
-        let deadline = Instant::now().checked_add(limit);
-        let mut result = self.inner.0.lock();
-        loop {
-            if let Some(event) = result.take() {
-                return Some(event);
-            }
-            let left = deadline.map_or(limit, |deadline| deadline.saturating_duration_since(Instant::now()));
-            if left.is_zero() {
-                return None;
-            }
-            result = self.inner.1.wait_for(result, left);
-        }
+        let (result, put) = &*self.inner;
+        put.wait_until(result.lock(), limit, |result| result.is_some()).take()
     }
 }
 

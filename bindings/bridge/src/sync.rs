@@ -1,6 +1,6 @@
 //! The lock and the condition variable of [`crate::EventQueue`] and [`crate::Ready`]: parking_lot's, or under the feature
 //! `loom` those of the model checker, behind one interface.
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 #[cfg(feature = "loom")]
 use loom::sync as imp;
@@ -40,14 +40,32 @@ impl Condvar {
 
     /// Waits for a notification, for at most `limit`; a model has no time and waits until it is notified.
     #[cfg(not(feature = "loom"))]
-    pub(crate) fn wait_for<'a, T>(&self, mut guard: Guard<'a, T>, limit: Duration) -> Guard<'a, T> {
+    fn wait_for<'a, T>(&self, mut guard: Guard<'a, T>, limit: Duration) -> Guard<'a, T> {
         let _ = self.0.wait_for(&mut guard, limit);
         guard
     }
 
     #[cfg(feature = "loom")]
-    pub(crate) fn wait_for<'a, T>(&self, guard: Guard<'a, T>, _limit: Duration) -> Guard<'a, T> {
+    fn wait_for<'a, T>(&self, guard: Guard<'a, T>, _limit: Duration) -> Guard<'a, T> {
         self.0.wait(guard).unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    /// Waits, for at most `limit`, until `done` says so of what is guarded; it is asked first, and after every notification.
+    pub(crate) fn wait_until<'a, T>(
+        &self,
+        mut guard: Guard<'a, T>,
+        limit: Duration,
+        mut done: impl FnMut(&mut T) -> bool,
+    ) -> Guard<'a, T> {
+        let deadline = Instant::now().checked_add(limit);
+        while !done(&mut guard) {
+            let left = deadline.map_or(limit, |deadline| deadline.saturating_duration_since(Instant::now()));
+            if left.is_zero() {
+                break;
+            }
+            guard = self.wait_for(guard, left);
+        }
+        guard
     }
 
     pub(crate) fn notify_one(&self) {
