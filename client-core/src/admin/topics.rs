@@ -4,7 +4,7 @@ use crate::Error;
 use bytes::Bytes;
 use ferromq_protocol::body::{TopicConfig, TopicList};
 use ferromq_protocol::code::request;
-use ferromq_protocol::headers::{CreateTopic, TopicName};
+use ferromq_protocol::headers::TopicName;
 use ferromq_protocol::{topic, Command, ExtFields, Header};
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -33,20 +33,8 @@ impl Admin {
         }
         let deadline = Instant::now() + self.timeout;
         let brokers = self.brokers(cluster, true).await?;
-        let header = CreateTopic {
-            topic: name,
-            default_topic: topic::AUTO_CREATE,
-            read_queue_nums: config.read_queue_nums,
-            write_queue_nums: config.write_queue_nums,
-            perm: config.perm,
-            topic_filter_type: config.topic_filter_type.name(),
-            topic_sys_flag: Some(config.topic_sys_flag),
-            order: config.order,
-            attributes: None,
-            force: None,
-        };
         for addr in &brokers {
-            self.ask(addr, request::UPDATE_AND_CREATE_TOPIC, header.to_ext()).await?;
+            self.put_topic(addr, config, None).await?;
         }
         self.wait_for_route(name, brokers.len(), deadline).await
     }

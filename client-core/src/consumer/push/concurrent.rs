@@ -139,7 +139,8 @@ async fn consume(core: &Arc<Core>, chunk: Chunk) {
     queue.end(ok, messages.len() - ok, took);
 }
 
-fn settle(core: &Arc<Core>, queue: &Arc<OwnedQueue>, offsets: impl Iterator<Item = i64>) {
+/// Settles consumed messages of a queue and notes what may be committed.
+pub(super) fn settle(core: &Arc<Core>, queue: &Arc<OwnedQueue>, offsets: impl Iterator<Item = i64>) {
     if let Some(offset) = queue.settle(offsets, &core.limits()) {
         core.offsets.update(&queue.queue, offset, true);
     }

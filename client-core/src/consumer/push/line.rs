@@ -8,7 +8,7 @@
 //! of the line, and never more than it works off in [`HOARD`], so that a slow one keeps nothing from the others.
 //!
 //! Threads and locks: `state` is held to push and pop; `on_ready` is called under no lock.
-use super::concurrent::give_back;
+use super::concurrent::{self, give_back};
 use super::core::Core;
 use super::queue::OwnedQueue;
 use crate::consumer::listener::{ConsumeOrderlyStatus, Listener, OrderlyContext, Partly};
@@ -276,9 +276,7 @@ fn settle_run(core: &Arc<Core>, line: &Line, of: Option<(Arc<OwnedQueue>, Instan
     let consumed: Vec<i64> = consumed.map(|(message, _)| message.queue_offset()).collect();
     let ok = consumed.len();
     if ok > 0 {
-        if let Some(offset) = queue.settle(consumed, &core.limits()) {
-            core.offsets.update(&queue.queue, offset, true);
-        }
+        concurrent::settle(core, &queue, consumed.into_iter());
     }
     let (mut failed, mut released) = (Vec::new(), Vec::new());
     for (message, outcome) in run {
