@@ -7,7 +7,7 @@
 mod support;
 
 use ferromq::{hash_index, Admin};
-use ferromq_interop::{Apache, Release};
+use ferromq_interop::Release;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::{Command, Stdio};
@@ -139,14 +139,7 @@ fn scenarios(namesrv: &str, language: &str, driver: &[String], reader: &[String]
 
 async fn all_languages(release: Release) {
     let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().to_path_buf();
-    let (ns, broker) = tokio::task::spawn_blocking(move || {
-        let ns = Apache::name_server(release, &path).unwrap();
-        let broker = Apache::broker(release, &path, &path.join("data"), "apache-a", &ns.address, "").unwrap();
-        (ns, broker)
-    })
-    .await
-    .unwrap();
+    let (ns, broker) = support::apache_pair(release, folder.path()).await;
     let admin = Admin::builder().namesrv(&ns.address).start().await.unwrap();
     let drivers = drivers();
     for language in drivers.keys() {

@@ -4,7 +4,7 @@ mod support;
 
 use ferromq::{Admin, Codec, ConsumeConcurrentlyStatus, ConsumeFrom, ConsumeOrderlyStatus, LitePullConsumer};
 use ferromq::{Message, MessageModel, Producer, PushConsumer};
-use ferromq_interop::{Apache, Release};
+use ferromq_interop::Release;
 use std::collections::BTreeSet;
 use std::time::Duration;
 use support::{assert_gapless, assert_in_order, keys, skipped, Collected};
@@ -144,14 +144,7 @@ async fn lite_pull(namesrv: &str, codec: Codec, assign: bool, count: usize) -> C
 
 async fn all_modes(release: Release, codec: Codec) {
     let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().to_path_buf();
-    let (ns, broker) = tokio::task::spawn_blocking(move || {
-        let ns = Apache::name_server(release, &path).unwrap();
-        let broker = Apache::broker(release, &path, &path.join("data"), "apache-a", &ns.address, "").unwrap();
-        (ns, broker)
-    })
-    .await
-    .unwrap();
+    let (ns, broker) = support::apache_pair(release, folder.path()).await;
     let namesrv = ns.address.as_str();
     let admin = Admin::builder().namesrv(namesrv).start().await.unwrap();
     support::until_ok(|| admin.create_topic(TOPIC, 4)).await;

@@ -343,38 +343,21 @@ fn page_size() -> usize {
 /// open file of this or another process (ours or Java's) holds it. The lock ends with
 /// [`unlock`], or when the file is closed and no child process just being started has it.
 pub(crate) fn try_lock(file: &File) -> io::Result<bool> {
-    #[cfg(target_os = "linux")]
-    {
-        // A lock of the open file, not of the process: a second store in this process is refused too, and closing its
-        // descriptor does not give up ours. It excludes the record locks that Java takes.
-        match set_lock(file, libc::F_WRLCK) {
-            Ok(()) => Ok(true),
-            Err(error) if matches!(error.raw_os_error(), Some(libc::EACCES | libc::EAGAIN)) => Ok(false),
-            Err(error) => Err(error),
-        }
-    }
-    #[cfg(all(unix, not(target_os = "linux")))]
-    {
-        use rustix::fs::{flock, FlockOperation};
-        match flock(file, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => Ok(true),
-            Err(rustix::io::Errno::WOULDBLOCK) => Ok(false),
-            Err(error) => Err(error.into()),
-        }
-    }
-    #[cfg(not(unix))]
-    {
-        let _ = file;
-        Ok(true)
-    }
+    lock(file, false)
 }
 
 /// Takes a lock on byte 0 of `file` that others may have too, but that excludes the one of [`try_lock`]. The file may be
 /// opened for reading only. Ends as that one does.
 pub(crate) fn try_lock_shared(file: &File) -> io::Result<bool> {
+    lock(file, true)
+}
+
+fn lock(file: &File, shared: bool) -> io::Result<bool> {
     #[cfg(target_os = "linux")]
     {
-        match set_lock(file, libc::F_RDLCK) {
+        // A lock of the open file, not of the process: a second store in this process is refused too, and closing its
+        // descriptor does not give up ours. It excludes the record locks that Java takes.
+        match set_lock(file, if shared { libc::F_RDLCK } else { libc::F_WRLCK }) {
             Ok(()) => Ok(true),
             Err(error) if matches!(error.raw_os_error(), Some(libc::EACCES | libc::EAGAIN)) => Ok(false),
             Err(error) => Err(error),
@@ -383,7 +366,8 @@ pub(crate) fn try_lock_shared(file: &File) -> io::Result<bool> {
     #[cfg(all(unix, not(target_os = "linux")))]
     {
         use rustix::fs::{flock, FlockOperation};
-        match flock(file, FlockOperation::NonBlockingLockShared) {
+        let exclusive = FlockOperation::NonBlockingLockExclusive;
+        match flock(file, if shared { FlockOperation::NonBlockingLockShared } else { exclusive }) {
             Ok(()) => Ok(true),
             Err(rustix::io::Errno::WOULDBLOCK) => Ok(false),
             Err(error) => Err(error.into()),
@@ -391,7 +375,7 @@ pub(crate) fn try_lock_shared(file: &File) -> io::Result<bool> {
     }
     #[cfg(not(unix))]
     {
-        let _ = file;
+        let _ = (file, shared);
         Ok(true)
     }
 }

@@ -1,8 +1,9 @@
 //! What the interop tests share: skipping with a reason, reading the lines of `Peer`, checking them.
 #![allow(dead_code)] // each test file uses its part
-use ferromq_interop::missing_tools;
+use ferromq_interop::{missing_tools, Apache, Release};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
+use std::path::Path;
 
 /// True when the machine lacks a JDK or Maven; says so in a line that `cargo xtask test` counts.
 pub fn skipped(test: &str) -> bool {
@@ -10,6 +11,17 @@ pub fn skipped(test: &str) -> bool {
     // Not `println!`, which a test that passes keeps to itself.
     let _ = std::io::stdout().write_all(format!("SKIPPED {test}: {reason}\n").as_bytes());
     true
+}
+
+/// Apache's name server and its broker `apache-a`, with everything they keep in `folder`.
+pub async fn apache_pair(release: Release, folder: &Path) -> (Apache, Apache) {
+    let path = folder.to_path_buf();
+    let start = move || {
+        let ns = Apache::name_server(release, &path).unwrap();
+        let broker = Apache::broker(release, &path, &path.join("data"), "apache-a", &ns.address, "").unwrap();
+        (ns, broker)
+    };
+    tokio::task::spawn_blocking(start).await.unwrap()
 }
 
 /// The words of a step of `Peer`.

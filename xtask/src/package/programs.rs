@@ -1,6 +1,6 @@
 //! Our programs in every language, run from installed packages: the demo's (`examples/<language>/flights`) and the drivers
 //! (`conformance/drivers`). Nothing of a package's source tree is used.
-use super::clean::{only_file, Folder, Venv};
+use super::clean::{Folder, Venv};
 use super::{c, node, python, Order};
 use crate::run::{built, cargo, root, run};
 use crate::suites::{count_cargo, Counts};
@@ -82,10 +82,7 @@ fn install_node(order: &Order, folder: &Path) -> Result<Programs, String> {
 }
 
 fn install_c(order: &Order, folder: &Path) -> Result<Programs, String> {
-    for tarball in c::build(order)? {
-        run(Command::new("tar").current_dir(folder).arg("-xzf").arg(tarball))?;
-    }
-    let package = only_file(folder, "ferromq-c-", "")?;
+    let package = c::install(order, folder)?;
     let compiled = |source: PathBuf, name: &str| {
         let (program, lib) = (folder.join(name), package.join("lib"));
         let mut compiler = Command::new("cc");
