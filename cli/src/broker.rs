@@ -1,7 +1,7 @@
 //! `ferromq broker`: one broker that registers at name servers elsewhere. Letters and exit codes as mqbroker's.
 use crate::failure::Failure;
 use crate::{block_on, life};
-use ferromq_broker::config::{document, BrokerConfig};
+use ferromq_broker::config::{self, BrokerConfig};
 use ferromq_broker::Broker;
 use std::path::{Path, PathBuf};
 
@@ -34,10 +34,10 @@ pub struct Args {
 /// Runs the command.
 pub fn run(args: Args) -> Result<(), Failure> {
     if args.print_reference {
-        return crate::pipe::print(&document::reference());
+        return crate::pipe::print(&config::reference());
     }
     if args.print_sample {
-        return crate::pipe::print(&document::sample());
+        return crate::pipe::print(&config::sample());
     }
     let mut config = BrokerConfig::default();
     apply(&mut config, args.config.as_deref(), &args.properties)?;

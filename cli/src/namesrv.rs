@@ -32,11 +32,11 @@ pub fn run(args: Args) -> Result<(), Failure> {
         let warnings = config
             .apply(&String::from_utf8_lossy(&bytes))
             .map_err(|e| Failure::usage(format!("{}: {e}", file.display())))?;
-        warnings.iter().for_each(|w| tracing::warn!("{}: {w}", file.display()));
+        warnings.iter().for_each(|w| tracing::warn!("{}: {}", file.display(), w.text));
         config.config_store_path = file.display().to_string();
     }
     if args.print {
-        let lines: String = config.entries().iter().map(|(name, value)| format!("{name}={value}\n")).collect();
+        let lines: String = config.entries().iter().map(|e| format!("{}={}\n", e.name, e.value)).collect();
         return crate::pipe::print(&lines);
     }
     block_on(async {

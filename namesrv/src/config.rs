@@ -1,179 +1,85 @@
-//! The options of the name server: one table with name, default and documentation, which also gives parsing, listing,
-//! and what the requests 318 and 319 change and show (broker.md 1.2, 1.11).
-use ferromq_protocol::java_properties::{self, PropertiesError};
+//! The options of the name server: one table with type, default, range and documentation, which also gives parsing, listing, the
+//! reference page, and what the requests 318 and 319 change and show (broker.md 1.2, 1.11; [`ferromq_protocol::settings`]).
+pub use ferromq_protocol::settings::{SettingError as ConfigError, Warning};
+
+use ferromq_protocol::settings;
+use ferromq_protocol::settings::WithoutEffect;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
-/// Why a configuration cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum ConfigError {
-    /// The value has the wrong type.
-    #[error("property {name} cannot be {value:?}: {expected} is needed")]
-    Value {
-        /// Name of the property.
-        name: &'static str,
-        /// The value given.
-        value: String,
-        /// What is needed.
-        expected: &'static str,
+/// Largest value of the options that count something.
+const INT_MAX: i64 = i32::MAX as i64;
+
+settings! {
+    /// The options with their values.
+    pub struct NameServerConfig, without effect WITHOUT_EFFECT;
+
+    /// TCP port; 0 takes a free one.
+    listen_port: u16 = "listenPort", 9876, in 0..=65535;
+    /// Address to listen on.
+    bind_address: String = "bindAddress", "0.0.0.0".into();
+    /// File of the KV configuration; empty keeps it in memory only. Default: in the home directory.
+    kv_config_path: String = "kvConfigPath", in_home("kvConfig.json"), [computed];
+    /// File to which changed options are written; empty writes none. Default: the file that was read, or one in the home directory.
+    config_store_path: String = "configStorePath", in_home("namesrv.properties"), [computed];
+    /// Directory of the installation; shown to tools. It may be absent.
+    rocketmq_home: String = "rocketmqHome", home_of_rocketmq(), [computed];
+    /// Name of the environment; shown to tools.
+    product_env_name: String = "productEnvName", "center".into(), [live];
+    /// Attach order configurations to routes as orderMessageEnable does.
+    cluster_test: bool = "clusterTest", false, [live];
+    /// Attach the order configuration of a topic to its route.
+    order_message_enable: bool = "orderMessageEnable", false, [live];
+    /// Answer registrations with the order configuration.
+    return_order_topic_config_to_broker: bool = "returnOrderTopicConfigToBroker", true, [live];
+    /// Milliseconds between two scans for silent brokers.
+    scan_not_active_broker_interval: i64 = "scanNotActiveBrokerInterval", 5_000, in 1..=i64::MAX;
+    /// Offer the lowest slave as master of a group without one.
+    support_acting_master: bool = "supportActingMaster", false, [live];
+    /// Answer requests for the list of all topics.
+    enable_all_topic_list: bool = "enableAllTopicList", true, [live];
+    /// Answer requests for other lists of topics.
+    enable_topic_list: bool = "enableTopicList", true, [live];
+    /// Tell the brokers of a group when its lowest broker id changes.
+    notify_min_broker_id_changed: bool = "notifyMinBrokerIdChanged", false, [live];
+    /// Refuse route queries for waitSecondsForService after the start.
+    need_wait_for_service: bool = "needWaitForService", false, [live];
+    /// Seconds of needWaitForService.
+    wait_seconds_for_service: i64 = "waitSecondsForService", 45, in 0..=i64::MAX, [live];
+    /// A registration removes the topics it does not name.
+    delete_topic_with_broker_registration: bool = "deleteTopicWithBrokerRegistration", false, [live];
+    /// Options that requests cannot change, separated by semicolons.
+    config_black_list: String = "configBlackList", "configBlackList;configStorePath;kvConfigPath".into();
+    /// Seconds after which a connection without traffic is closed.
+    server_channel_max_idle_time_seconds: i64 = "serverChannelMaxIdleTimeSeconds", 120, in 1..=INT_MAX;
+    /// FerroMQ: what is logged: error, warn, info, debug or trace. Empty: what the environment variable FERROMQ_LOG says, or warn.
+    log_level: String = "logLevel", String::new(), [live];
+}
+
+/// Options of Apache's name server that have no effect here, by reason.
+const WITHOUT_EFFECT: &[WithoutEffect] = &[
+    WithoutEffect {
+        reason: "there are no pools of threads with queues; the tasks of the connections serve requests",
+        names: "clientRequestThreadPoolNums clientRequestThreadPoolQueueCapacity defaultThreadPoolNums \
+                defaultThreadPoolQueueCapacity unRegisterBrokerQueueCapacity",
     },
-    /// The text is no properties text.
-    #[error("not a properties text")]
-    Syntax(#[from] PropertiesError),
-}
-
-/// A type that an option can have.
-trait OptionValue: Sized {
-    const EXPECTED: &'static str;
-    fn read(text: &str) -> Option<Self>;
-    fn show(&self) -> String;
-}
-
-impl OptionValue for bool {
-    const EXPECTED: &'static str = "true or false";
-    fn read(text: &str) -> Option<Self> {
-        [("true", true), ("false", false)].iter().find(|(name, _)| text.eq_ignore_ascii_case(name)).map(|(_, v)| *v)
-    }
-    fn show(&self) -> String {
-        self.to_string()
-    }
-}
-
-impl OptionValue for i64 {
-    const EXPECTED: &'static str = "a whole number";
-    fn read(text: &str) -> Option<Self> {
-        text.parse().ok()
-    }
-    fn show(&self) -> String {
-        self.to_string()
-    }
-}
-
-impl OptionValue for u16 {
-    const EXPECTED: &'static str = "a port, 0 to 65535,";
-    fn read(text: &str) -> Option<Self> {
-        text.parse().ok()
-    }
-    fn show(&self) -> String {
-        self.to_string()
-    }
-}
-
-impl OptionValue for String {
-    const EXPECTED: &'static str = "a text";
-    fn read(text: &str) -> Option<Self> {
-        Some(text.to_owned())
-    }
-    fn show(&self) -> String {
-        self.clone()
-    }
-}
-
-/// An option as documentation shows it.
-#[derive(Debug, Clone, Copy)]
-pub struct OptionInfo {
-    /// Name in properties files.
-    pub name: &'static str,
-    /// What it does.
-    pub doc: &'static str,
-}
-
-macro_rules! options {
-    ($($field:ident: $type:ty = $default:expr, $name:literal, $doc:literal;)*) => {
-        /// The options with their values. Fields named in the documentation as without effect exist because real
-        /// configuration files carry them.
-        #[derive(Debug, Clone)]
-        pub struct NameServerConfig {
-            $(#[doc = concat!("`", $name, "`: ", $doc)] pub $field: $type,)*
-        }
-
-        impl Default for NameServerConfig {
-            fn default() -> Self {
-                Self { $($field: $default,)* }
-            }
-        }
-
-        /// All options in the order of the table.
-        pub const OPTIONS: &[OptionInfo] = &[$(OptionInfo { name: $name, doc: $doc },)*];
-
-        impl NameServerConfig {
-            /// Sets an option by name. `Ok(false)`: there is no such option.
-            pub fn set(&mut self, name: &str, value: &str) -> Result<bool, ConfigError> {
-                let value = value.trim();
-                match name {
-                    $($name => {
-                        self.$field = OptionValue::read(value).ok_or_else(|| ConfigError::Value {
-                            name: $name, value: value.to_owned(), expected: <$type as OptionValue>::EXPECTED,
-                        })?;
-                    })*
-                    _ => return Ok(false),
-                }
-                Ok(true)
-            }
-
-            /// All options with their values, in the order of the table.
-            pub fn entries(&self) -> Vec<(&'static str, String)> {
-                vec![$(($name, self.$field.show()),)*]
-            }
-        }
-    };
-}
-
-options! {
-    listen_port: u16 = 9876, "listenPort", "TCP port; 0 takes a free one";
-    bind_address: String = "0.0.0.0".into(), "bindAddress", "address to listen on";
-    rocketmq_home: String = home_of_rocketmq(), "rocketmqHome", "accepted for compatibility; no effect";
-    kv_config_path: String = in_home("kvConfig.json"), "kvConfigPath", "file of the KV configuration; empty keeps it in memory only";
-    config_store_path: String = in_home("namesrv.properties"), "configStorePath", "file to which changed options are written; empty writes none";
-    product_env_name: String = "center".into(), "productEnvName", "accepted for compatibility; no effect";
-    cluster_test: bool = false, "clusterTest", "attach order configurations to routes as orderMessageEnable does";
-    order_message_enable: bool = false, "orderMessageEnable", "attach the order configuration of a topic to its route";
-    return_order_topic_config_to_broker: bool = true, "returnOrderTopicConfigToBroker", "answer registrations with the order configuration";
-    client_request_thread_pool_nums: i64 = 8, "clientRequestThreadPoolNums", "accepted for compatibility; no effect";
-    client_request_thread_pool_queue_capacity: i64 = 50_000, "clientRequestThreadPoolQueueCapacity", "accepted for compatibility; no effect";
-    default_thread_pool_nums: i64 = 16, "defaultThreadPoolNums", "accepted for compatibility; no effect";
-    default_thread_pool_queue_capacity: i64 = 10_000, "defaultThreadPoolQueueCapacity", "accepted for compatibility; no effect";
-    scan_not_active_broker_interval: i64 = 5_000, "scanNotActiveBrokerInterval", "milliseconds between two scans for silent brokers";
-    un_register_broker_queue_capacity: i64 = 3_000, "unRegisterBrokerQueueCapacity", "accepted for compatibility; brokers are unregistered at once";
-    support_acting_master: bool = false, "supportActingMaster", "offer the lowest slave as master of a group without one";
-    enable_all_topic_list: bool = true, "enableAllTopicList", "answer requests for the list of all topics";
-    enable_topic_list: bool = true, "enableTopicList", "answer requests for other lists of topics";
-    notify_min_broker_id_changed: bool = false, "notifyMinBrokerIdChanged", "tell the brokers of a group when its lowest broker id changes";
-    enable_controller_in_namesrv: bool = false, "enableControllerInNamesrv", "accepted for compatibility; there is no controller";
-    need_wait_for_service: bool = false, "needWaitForService", "refuse route queries for waitSecondsForService after the start";
-    wait_seconds_for_service: i64 = 45, "waitSecondsForService", "see needWaitForService";
-    delete_topic_with_broker_registration: bool = false, "deleteTopicWithBrokerRegistration", "a registration removes the topics it does not name";
-    config_black_list: String = "configBlackList;configStorePath;kvConfigPath".into(), "configBlackList", "options that requests cannot change, separated by semicolons";
-    server_channel_max_idle_time_seconds: i64 = 120, "serverChannelMaxIdleTimeSeconds", "a connection without traffic for this long is closed";
-    server_worker_threads: i64 = 8, "serverWorkerThreads", "accepted for compatibility; no effect";
-    server_callback_executor_threads: i64 = 0, "serverCallbackExecutorThreads", "accepted for compatibility; no effect";
-    server_selector_threads: i64 = 3, "serverSelectorThreads", "accepted for compatibility; no effect";
-    server_oneway_semaphore_value: i64 = 256, "serverOnewaySemaphoreValue", "accepted for compatibility; no effect";
-    server_async_semaphore_value: i64 = 64, "serverAsyncSemaphoreValue", "accepted for compatibility; no effect";
-    server_socket_snd_buf_size: i64 = 0, "serverSocketSndBufSize", "accepted for compatibility; no effect";
-    server_socket_rcv_buf_size: i64 = 0, "serverSocketRcvBufSize", "accepted for compatibility; no effect";
-    server_socket_backlog: i64 = 1024, "serverSocketBacklog", "accepted for compatibility; no effect";
-}
+    WithoutEffect {
+        reason: "it belongs to Netty, which is not used",
+        names: "serverWorkerThreads serverCallbackExecutorThreads serverSelectorThreads serverOnewaySemaphoreValue \
+                serverAsyncSemaphoreValue serverSocketSndBufSize serverSocketRcvBufSize serverSocketBacklog \
+                serverNettyWorkerGroupEnable serverPooledByteBufAllocatorEnable writeBufferHighWaterMark \
+                writeBufferLowWaterMark useEpollNativeSelector enableShutdownGracefully shutdownWaitTimeSeconds",
+    },
+    WithoutEffect { reason: "there is no controller", names: "enableControllerInNamesrv" },
+];
 
 /// Options that no request may change whatever the black list says (broker.md 1.11).
 const NEVER_CHANGED: &[&str] = &["configBlackList", "configStorePath", "kvConfigPath", "rocketmqHome"];
 
-/// Options whose default depends on the machine.
-const COMPUTED: &[&str] = &["rocketmqHome", "kvConfigPath", "configStorePath"];
-
 impl NameServerConfig {
     /// The reference page of all options, in Markdown.
     pub fn reference() -> String {
-        let mut page = String::from(
-            "# Name server configuration\n\nGenerated by `cargo xtask gen`. Options of the properties file that \
-             `ferromq namesrv -c FILE` reads; `-p` prints the current values.\n\n| option | default | meaning |\n|---|---|---|\n",
-        );
-        for (option, (_, value)) in OPTIONS.iter().zip(Self::default().entries()) {
-            let value =
-                if COMPUTED.contains(&option.name) { "in the home directory".to_owned() } else { format!("`{value}`") };
-            page.push_str(&format!("| `{}` | {value} | {} |\n", option.name, option.doc));
-        }
-        page
+        settings::reference::<Self>("Name server properties")
     }
 
     /// A name server on a free port of 127.0.0.1 that writes no files.
@@ -187,38 +93,17 @@ impl NameServerConfig {
         }
     }
 
-    /// Reads properties text over the defaults. Gives the names that are no options too: real files carry many.
-    pub fn from_properties(text: &str) -> Result<(Self, Vec<String>), ConfigError> {
-        let mut config = Self::default();
-        let unknown = config.apply(text)?;
-        Ok((config, unknown))
-    }
-
-    /// Sets all options that the text names. Gives the names that are no options. After an error nothing has changed.
-    pub fn apply(&mut self, text: &str) -> Result<Vec<String>, ConfigError> {
-        let mut changed = self.clone();
-        let mut unknown = Vec::new();
-        for (name, value) in java_properties::parse(text)? {
-            if !changed.set(&name, &value)? {
-                unknown.push(name);
-            }
-        }
-        *self = changed;
-        Ok(unknown)
-    }
-
     /// All options as properties text.
     pub fn to_properties(&self) -> String {
-        let entries = self.entries();
-        java_properties::write(entries.iter().map(|(name, value)| (*name, value.as_str())))
+        settings::text(&self.entries())
     }
 
     /// The address to listen on.
     pub fn listen_address(&self) -> Result<SocketAddr, ConfigError> {
         let ip: IpAddr = self.bind_address.parse().map_err(|_| ConfigError::Value {
-            name: "bindAddress",
+            name: "bindAddress".into(),
             value: self.bind_address.clone(),
-            expected: "an IP address",
+            expected: "an IP address".into(),
         })?;
         Ok(SocketAddr::new(ip, self.listen_port))
     }
@@ -261,20 +146,25 @@ mod tests {
     #[test]
     fn options_round_trip() {
         let config = NameServerConfig::default();
-        assert_eq!(config.entries().len(), OPTIONS.len());
-        let (again, unknown) = NameServerConfig::from_properties(&config.to_properties()).unwrap();
-        assert_eq!(again.entries(), config.entries());
-        assert!(unknown.is_empty());
+        assert_eq!(config.entries().len(), NameServerConfig::TABLE.len());
+        let (again, warnings) = NameServerConfig::from_properties(&config.to_properties()).unwrap();
+        assert_eq!(again, config);
+        assert_eq!(warnings, []);
     }
 
-    // Unknown names are reported, wrong values refused as a whole with the name and what is needed.
+    // Names without effect are warnings, wrong values refused as a whole with line, name and what is needed.
     #[test]
     fn unknown_names_and_wrong_values() {
-        let (config, unknown) = NameServerConfig::from_properties("listenPort=1\nbrokerName=x\n").unwrap();
-        assert_eq!((config.listen_port, unknown), (1, vec!["brokerName".to_owned()]));
+        let text = "listenPort=1\nlistenPrt=2\nserverSelectorThreads=3\n";
+        let (config, warnings) = NameServerConfig::from_properties(text).unwrap();
+        assert_eq!((config.listen_port, warnings.len()), (1, 2));
+        assert!(
+            warnings[0].text.contains("is listenPort meant?") && warnings[1].text.contains("Netty"),
+            "{warnings:?}"
+        );
         let mut config = NameServerConfig::default();
         let error = config.apply("orderMessageEnable=true\nlistenPort=many").unwrap_err();
-        assert!(error.to_string().contains("listenPort") && error.to_string().contains("many"), "{error}");
+        assert!(error.to_string().starts_with("line 2: property listenPort has the value \"many\""), "{error}");
         assert!(!config.order_message_enable);
     }
 

@@ -14,6 +14,11 @@ pub struct PropertiesError {
 
 /// Reads all pairs in order. A key that occurs twice is given twice; the last one counts.
 pub fn parse(text: &str) -> Result<Vec<(String, String)>, PropertiesError> {
+    Ok(parse_lines(text)?.into_iter().map(|(_, key, value)| (key, value)).collect())
+}
+
+/// The same with the number of the line, from 1, on which each pair begins.
+pub fn parse_lines(text: &str) -> Result<Vec<(usize, String, String)>, PropertiesError> {
     // Lines end at CR, LF or both.
     let text = text.replace("\r\n", "\n");
     let mut pairs = Vec::new();
@@ -30,7 +35,7 @@ pub fn parse(text: &str) -> Result<Vec<(String, String)>, PropertiesError> {
         }
         let (key, value) = split(&logical);
         let error = || PropertiesError { line: number + 1 };
-        pairs.push((unescape(key).ok_or_else(error)?, unescape(value).ok_or_else(error)?));
+        pairs.push((number + 1, unescape(key).ok_or_else(error)?, unescape(value).ok_or_else(error)?));
     }
     Ok(pairs)
 }

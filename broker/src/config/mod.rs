@@ -1,137 +1,55 @@
-//! The configuration of the broker: one table from which parsing, validation, listings, the sample file and the reference
-//! page come, and what administration requests read and change.
+//! The configuration of the broker: one table ([`BrokerConfig::TABLE`]) from which parsing, validation, listings, the sample file and
+//! the reference page come ([`ferromq_protocol::settings`]), and what administration requests read and change.
 //!
 //! A [`BrokerConfig`] is a plain value. The running broker holds the current one behind [`LiveConfig`]; readers take a
 //! snapshot (one reference count) per request batch, a change replaces the whole value.
-pub mod document;
 pub mod properties;
 mod table;
 mod value;
+mod without_effect;
 
-pub use properties::PropertiesError;
+pub use ferromq_protocol::java_properties::PropertiesError;
+pub use ferromq_protocol::settings::{Entry, SettingError as ConfigError, Traits, Warning};
 pub use table::{BrokerConfig, Property};
-pub use value::{BrokerRole, FlushDiskType, PropertyValue};
+pub use value::{BrokerRole, FlushDiskType};
 
+use ferromq_protocol::settings;
 use parking_lot::{Mutex, RwLock};
 use std::sync::Arc;
 
-/// A property that cannot be accepted.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum ConfigError {
-    /// The value does not fit the property.
-    #[error("property {name} has the value {value:?}; expected is {expected}")]
-    Value {
-        /// Property name.
-        name: String,
-        /// The text found.
-        value: String,
-        /// What would be accepted.
-        expected: String,
-    },
-    /// There is no such property.
-    #[error("there is no property {name}")]
-    Unknown {
-        /// The name given.
-        name: String,
-    },
-    /// The file is no properties file.
-    #[error(transparent)]
-    Syntax(#[from] PropertiesError),
+/// Files so small that starting and removing a broker costs nothing: for tests and throw-away brokers.
+pub const SMALL_FILES: &[(&str, &str)] = &[
+    ("mappedFileSizeCommitLog", "16777216"),
+    ("mappedFileSizeConsumeQueue", "200000"),
+    ("maxHashSlotNum", "10000"),
+    ("maxIndexNum", "40000"),
+];
+
+/// A `broker.conf` in which every property stands as a comment with its default and meaning.
+pub fn sample() -> String {
+    settings::sample::<BrokerConfig>("FerroMQ broker.")
 }
 
-/// Something in a file that does not stop the start.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Warning {
-    /// Name of the property that has no effect here.
-    pub name: String,
-    /// One sentence for the log.
-    pub text: String,
+/// The reference page, in Markdown.
+pub fn reference() -> String {
+    settings::reference::<BrokerConfig>("Broker properties")
 }
 
-/// How a property counts: whether a running broker takes a change, and whether `-m` lists it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Traits {
-    /// A change by administration takes effect at once; otherwise at the next start.
-    pub reloadable: bool,
-    /// Listed by `-m`.
-    pub important: bool,
-}
-
-/// One listed setting.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Entry {
-    /// Property name.
-    pub name: &'static str,
-    /// Its current value as text.
-    pub value: String,
-}
-
-impl BrokerConfig {
-    /// Reads the text of a `broker.conf` over the defaults. Unknown properties are warnings, since real files carry many.
-    pub fn from_properties(text: &str) -> Result<(Self, Vec<Warning>), ConfigError> {
-        let mut config = Self::default();
-        let warnings = config.apply(text)?;
-        Ok((config, warnings))
-    }
-
-    /// Applies the text of a properties file to this configuration.
-    pub fn apply(&mut self, text: &str) -> Result<Vec<Warning>, ConfigError> {
-        let mut warnings = Vec::new();
-        for (name, value) in properties::parse(text)? {
-            match self.set(&name, value.trim()) {
-                Err(ConfigError::Unknown { name }) => {
-                    let text = format!("property {name} is not known to this broker and has no effect");
-                    warnings.push(Warning { name, text });
-                }
-                other => other?,
-            }
-        }
-        Ok(warnings)
-    }
-
-    /// Sets one property from its text.
-    pub fn set(&mut self, name: &str, value: &str) -> Result<(), ConfigError> {
-        match Self::property(name) {
-            Some(property) => (property.set)(self, value),
-            None => Err(ConfigError::Unknown { name: name.to_owned() }),
-        }
-    }
-
-    /// The text of one property.
-    pub fn get(&self, name: &str) -> Option<String> {
-        Self::property(name).map(|property| (property.get)(self))
-    }
-
-    /// The table line of a property.
-    pub fn property(name: &str) -> Option<&'static Property> {
-        Self::TABLE.iter().find(|property| property.name == name)
-    }
-
-    /// Every setting, in the order of the table (`-p`).
-    pub fn entries(&self) -> Vec<Entry> {
-        Self::TABLE.iter().map(|p| Entry { name: p.name, value: (p.get)(self) }).collect()
-    }
-
-    /// The settings an operator looks at first (`-m`).
-    pub fn important(&self) -> Vec<Entry> {
-        let important = Self::TABLE.iter().filter(|p| p.traits.important);
-        important.map(|p| Entry { name: p.name, value: (p.get)(self) }).collect()
-    }
-}
+/// Called with the values that a change replaces and the new ones.
+type Watcher = Box<dyn Fn(&BrokerConfig, &BrokerConfig) + Send + Sync>;
 
 /// The configuration of a running broker.
 ///
-/// Lock: `current` is held only to copy or replace the pointer; `changes` serialises writers.
-#[derive(Debug)]
+/// Locks: `current` is held only to copy or replace the pointer; `watchers` serialises writers and is held while they are told.
 pub struct LiveConfig {
     current: RwLock<Arc<BrokerConfig>>,
-    changes: Mutex<()>,
+    watchers: Mutex<Vec<Watcher>>,
 }
 
 impl LiveConfig {
     /// Starts from `config`.
     pub fn new(config: BrokerConfig) -> Self {
-        Self { current: RwLock::new(Arc::new(config)), changes: Mutex::new(()) }
+        Self { current: RwLock::new(Arc::new(config)), watchers: Mutex::default() }
     }
 
     /// The current values.
@@ -141,11 +59,19 @@ impl LiveConfig {
 
     /// Replaces the values by what `change` makes of them.
     pub fn change<R>(&self, change: impl FnOnce(&mut BrokerConfig) -> R) -> R {
-        let _one_writer = self.changes.lock();
-        let mut next = BrokerConfig::clone(&self.snapshot());
+        let watchers = self.watchers.lock();
+        let before = self.snapshot();
+        let mut next = BrokerConfig::clone(&before);
         let result = change(&mut next);
-        *self.current.write() = Arc::new(next);
+        let next = Arc::new(next);
+        *self.current.write() = Arc::clone(&next);
+        watchers.iter().for_each(|watcher| watcher(&before, &next));
         result
+    }
+
+    /// Tells `watcher` of every change from now on: the values before and after it. It must not change the configuration itself.
+    pub fn watch(&self, watcher: impl Fn(&BrokerConfig, &BrokerConfig) + Send + Sync + 'static) {
+        self.watchers.lock().push(Box::new(watcher));
     }
 }
 
@@ -153,19 +79,26 @@ impl LiveConfig {
 mod tests {
     use super::*;
 
+    // What a file says counts over the default; names without effect warn with the line, the reason or the nearest name.
     #[test]
     fn a_file_is_read_over_the_defaults_and_unknown_names_only_warn() {
-        let (config, warnings) =
-            BrokerConfig::from_properties("brokerName=broker-x\nlistenPort = 0\nnoSuchThing=1\n").expect("valid");
+        let text = "brokerName=broker-x\nlistenPort = 0\n\nlistenPrt=1\ntimerWheelEnable=true\nnoSuchThingAtAll=1\n";
+        let (config, warnings) = BrokerConfig::from_properties(text).expect("valid");
         assert_eq!((config.broker_name.as_str(), config.listen_port), ("broker-x", 0));
-        assert_eq!(warnings.len(), 1);
-        assert!(warnings[0].text.contains("noSuchThing"), "{warnings:?}");
+        let texts: Vec<&str> = warnings.iter().map(|w| w.text.as_str()).collect();
+        assert_eq!(texts.len(), 3, "{texts:?}");
+        assert_eq!(texts[0], "line 4: property listenPrt is not known and has no effect; is listenPort meant?");
+        assert!(texts[1].starts_with("line 5: property timerWheelEnable has no effect here: "), "{texts:?}");
+        assert_eq!(texts[2], "line 6: property noSuchThingAtAll is not known and has no effect");
     }
 
+    // A value that does not fit names line, property, value and expectation, and nothing of the file counts.
     #[test]
-    fn a_value_that_does_not_fit_names_property_value_and_expectation() {
-        let error = BrokerConfig::from_properties("listenPort=many").unwrap_err().to_string();
-        assert_eq!(error, "property listenPort has the value \"many\"; expected is int from 0 to 65535");
+    fn a_value_that_does_not_fit_is_named() {
+        let mut config = BrokerConfig::default();
+        let error = config.apply("brokerName=x\n# port\nlistenPort=many").unwrap_err().to_string();
+        assert_eq!(error, "line 3: property listenPort has the value \"many\"; expected is int from 0 to 65535");
+        assert_ne!(config.broker_name, "x");
         let error = BrokerConfig::from_properties("flushDiskType=LATER").unwrap_err().to_string();
         assert!(error.contains("ASYNC_FLUSH | SYNC_FLUSH"), "{error}");
     }
@@ -178,5 +111,30 @@ mod tests {
             copy.set(entry.name, &entry.value).unwrap_or_else(|e| panic!("{e}"));
             assert_eq!(copy.get(entry.name), Some(entry.value));
         }
+    }
+
+    #[test]
+    fn the_sample_is_a_file_the_broker_reads_without_a_warning() {
+        let active = sample().lines().map(|l| l.strip_prefix('#').unwrap_or(l).to_owned()).collect::<Vec<_>>();
+        let settings = active.iter().filter(|l| l.contains('=') && !l.starts_with(' ') && !l.ends_with('='));
+        let text: String = settings.map(|l| format!("{l}\n")).collect();
+        let (_, warnings) = BrokerConfig::from_properties(&text).expect("sample is valid");
+        assert_eq!(warnings, []);
+    }
+
+    #[test]
+    fn the_reference_has_one_line_per_property() {
+        assert_eq!(reference().lines().filter(|l| l.starts_with("| ")).count(), BrokerConfig::TABLE.len() + 1);
+    }
+
+    // Whoever watches is told of each change with the values before and after.
+    #[test]
+    fn changes_are_told() {
+        let live = LiveConfig::new(BrokerConfig::default());
+        let (sender, receiver) = std::sync::mpsc::channel();
+        live.watch(move |before, after| sender.send((before.trace_on, after.trace_on)).unwrap_or_default());
+        live.change(|config| config.trace_on = false);
+        assert_eq!(receiver.recv(), Ok((true, false)));
+        assert!(!live.snapshot().trace_on);
     }
 }

@@ -1,84 +1,23 @@
-//! The property table: name, type, default, range, whether a running broker takes a change, one line of meaning.
+//! The properties of the broker: name, type, default, range, whether a running broker takes a change, one line of meaning.
 //!
 //! This is the only place where a property is described. Names, types and defaults are Apache's (broker.md 2.2) so that
 //! existing `broker.conf` files work; the few names of our own are marked "FerroMQ". Properties of features that are not
-//! there are not listed: a file that sets them gets a warning instead of silence.
-use super::value::{expectation, BrokerRole, FlushDiskType, PropertyValue};
-use super::{ConfigError, Traits};
+//! there stand in `without_effect.rs`: a file that sets them gets a warning with the reason.
+use super::value::{BrokerRole, FlushDiskType};
+use super::without_effect::WITHOUT_EFFECT;
+use ferromq_protocol::settings;
 use std::path::{Path, PathBuf};
 
 /// One line of the table.
-#[derive(Debug)]
-pub struct Property {
-    /// Name in the file.
-    pub name: &'static str,
-    /// One line of meaning.
-    pub doc: &'static str,
-    /// Reloadable, important.
-    pub traits: Traits,
-    /// The default depends on the machine or the environment.
-    pub computed: bool,
-    /// What values are accepted, in words.
-    pub accepts: fn() -> String,
-    /// Reads the value as text.
-    pub get: fn(&BrokerConfig) -> String,
-    /// Sets the value from text.
-    pub set: fn(&mut BrokerConfig, &str) -> Result<(), ConfigError>,
-}
-
-macro_rules! properties {
-    ($( #[doc = $doc:literal] $field:ident : $ty:ty = $name:literal, $default:expr $(, in $low:literal ..= $high:expr)? $(, [$($mark:ident)*])? ;)*) => {
-        /// All properties of the broker. Fields are named and documented by their table line.
-        #[derive(Debug, Clone, PartialEq)]
-        pub struct BrokerConfig { $( #[doc = $doc] pub $field: $ty, )* }
-
-        impl Default for BrokerConfig {
-            fn default() -> Self {
-                Self { $( $field: $default, )* }
-            }
-        }
-
-        impl BrokerConfig {
-            /// The table, in the order of the reference page.
-            pub const TABLE: &'static [Property] = &[ $( Property {
-                name: $name,
-                doc: $doc.trim_ascii(),
-                traits: Traits { reloadable: properties!(@has live $($($mark)*)?), important: properties!(@has important $($($mark)*)?) },
-                computed: properties!(@has computed $($($mark)*)?),
-                accepts: || expectation::<$ty>(properties!(@range $($low, $high)?)),
-                get: |config| config.$field.show(),
-                set: |config, text| {
-                    config.$field = checked::<$ty>($name, text, properties!(@range $($low, $high)?))?;
-                    Ok(())
-                },
-            }, )* ];
-        }
-    };
-    (@range) => { None };
-    (@range $low:literal, $high:expr) => { Some(($low, $high)) };
-    (@has $want:ident) => { false };
-    (@has live live $($rest:ident)*) => { true };
-    (@has important important $($rest:ident)*) => { true };
-    (@has computed computed $($rest:ident)*) => { true };
-    (@has $want:ident $first:ident $($rest:ident)*) => { properties!(@has $want $($rest)*) };
-}
-
-fn checked<T: PropertyValue>(name: &str, text: &str, range: Option<(i64, i64)>) -> Result<T, ConfigError> {
-    let fits = |value: &T| match (range, value.number()) {
-        (Some((low, high)), Some(number)) => (low..=high).contains(&number),
-        _ => true,
-    };
-    T::parse(text).filter(fits).ok_or_else(|| ConfigError::Value {
-        name: name.to_owned(),
-        value: text.to_owned(),
-        expected: expectation::<T>(range),
-    })
-}
+pub type Property = settings::Setting<BrokerConfig>;
 
 const INT_MAX: i64 = i32::MAX as i64;
 const LONG_MAX: i64 = i64::MAX;
 
-properties! {
+settings! {
+    /// All properties of the broker. Fields are named and documented by their table line.
+    pub struct BrokerConfig, without effect WITHOUT_EFFECT;
+
     /// Cluster the broker belongs to.
     broker_cluster_name: String = "brokerClusterName", "DefaultCluster".to_owned(), [important];
     /// Name of the broker; brokers of one name are master and slaves of one group. Default: the host name.
@@ -252,6 +191,8 @@ properties! {
     /// Properties that administration may not change, separated by semicolons.
     config_black_list: String = "configBlackList", "configBlackList;brokerConfigPath".to_owned();
 
+    /// FerroMQ: the most consume queue, log and index files mapped at a time; above it the least recently used are closed, and opened on demand.
+    mapped_files_max: i32 = "mappedFilesMax", 16_384, in 1..=65_000;
     /// FerroMQ: the most connections accepted; further ones are closed at once.
     connections_max: i32 = "connectionsMax", 65_536, in 1..=INT_MAX;
     /// FerroMQ: the most pulls held at a time; further ones are answered at once as if nothing had come.

@@ -1,65 +1,5 @@
-//! The types a broker property can have: how each is read from text, written back, and described in an error.
-//!
-//! Text forms are Java's (`true`/`false`, decimal numbers, enum constants), because the same files are read by Apache's
-//! broker and the same tools print them (broker.md 2.1).
-use std::fmt::Display;
-
-/// A property type.
-pub trait PropertyValue: Sized {
-    /// Name of the type in the reference page: `int`, `long`, `boolean`, `String`, or the enum constants.
-    const KIND: &'static str;
-    /// Reads the trimmed text of a file; `None` when it is no such value.
-    fn parse(text: &str) -> Option<Self>;
-    /// The text that [`parse`](Self::parse) reads back.
-    fn show(&self) -> String;
-    /// The value as a number where a range can apply.
-    fn number(&self) -> Option<i64> {
-        None
-    }
-}
-
-impl PropertyValue for String {
-    const KIND: &'static str = "String";
-    fn parse(text: &str) -> Option<Self> {
-        Some(text.to_owned())
-    }
-    fn show(&self) -> String {
-        self.clone()
-    }
-}
-
-impl PropertyValue for bool {
-    const KIND: &'static str = "boolean";
-    /// Stricter than Java, which reads every other text as false: a typing error must not silently switch something off.
-    fn parse(text: &str) -> Option<Self> {
-        match text {
-            _ if text.eq_ignore_ascii_case("true") => Some(true),
-            _ if text.eq_ignore_ascii_case("false") => Some(false),
-            _ => None,
-        }
-    }
-    fn show(&self) -> String {
-        self.to_string()
-    }
-}
-
-macro_rules! number {
-    ($($ty:ty => $kind:literal),*) => { $(
-        impl PropertyValue for $ty {
-            const KIND: &'static str = $kind;
-            fn parse(text: &str) -> Option<Self> {
-                text.parse().ok()
-            }
-            fn show(&self) -> String {
-                self.to_string()
-            }
-            fn number(&self) -> Option<i64> {
-                i64::try_from(*self).ok()
-            }
-        }
-    )* };
-}
-number!(i32 => "int", i64 => "long");
+//! The types of broker properties that only the broker has. Text forms are the constants of Apache's enums (broker.md 2.1).
+use ferromq_protocol::settings::SettingValue;
 
 /// When the log is forced to disk (store.md 2.8).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,7 +10,7 @@ pub enum FlushDiskType {
     Sync,
 }
 
-impl PropertyValue for FlushDiskType {
+impl SettingValue for FlushDiskType {
     const KIND: &'static str = "ASYNC_FLUSH | SYNC_FLUSH";
     fn parse(text: &str) -> Option<Self> {
         match text {
@@ -99,7 +39,7 @@ pub enum BrokerRole {
     Slave,
 }
 
-impl PropertyValue for BrokerRole {
+impl SettingValue for BrokerRole {
     const KIND: &'static str = "ASYNC_MASTER | SYNC_MASTER | SLAVE";
     fn parse(text: &str) -> Option<Self> {
         match text {
@@ -116,17 +56,5 @@ impl PropertyValue for BrokerRole {
             Self::Slave => "SLAVE",
         }
         .to_owned()
-    }
-}
-
-/// What a property of this type and range accepts, for error messages and the reference page.
-pub(super) fn expectation<T: PropertyValue>(range: Option<(i64, i64)>) -> String {
-    fn between(kind: &str, low: i64, high: impl Display) -> String {
-        format!("{kind} from {low} to {high}")
-    }
-    match range {
-        None => T::KIND.to_owned(),
-        Some((low, i64::MAX)) => format!("{} from {low}", T::KIND),
-        Some((low, high)) => between(T::KIND, low, high),
     }
 }

@@ -165,8 +165,7 @@ fn write_back(path: &str, changes: &[(String, String)]) {
 
 /// All properties as `key=value` lines.
 pub fn config_text(service: &Service) -> String {
-    let entries = service.config().entries();
-    properties::write(entries.iter().map(|entry| (entry.name, entry.value.as_str())))
+    ferromq_protocol::settings::text(&service.config().entries())
 }
 
 fn save(service: &Service, file: File) -> Result<(), Refusal> {

@@ -2,11 +2,10 @@
 //!
 //! Names are written `like_this`; a binding of a language that writes `likeThis` says so ([`Dialect`]). Plain numbers of
 //! durations are in the unit of the dialect; text may carry its unit (`"500ms"`, `"3s"`, `"5m"`).
-mod nearest;
 mod tables;
 mod value;
 
-pub use nearest::nearest;
+pub use ferromq_protocol::nearest::nearest;
 pub use tables::{LiteConfig, ProducerConfig, PushConfig, LITE_OPTIONS, PRODUCER_OPTIONS, PUSH_OPTIONS};
 pub use value::OptionValue;
 

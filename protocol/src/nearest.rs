@@ -1,4 +1,4 @@
-//! The nearest of some names, for typing errors.
+//! The nearest of some names, for typing errors: of a property in a file, of an option in a program. A function of text.
 
 /// The name that is fewest edits away, when that are at most a third of its letters.
 pub fn nearest<'a>(wrong: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
