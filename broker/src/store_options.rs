@@ -38,6 +38,7 @@ pub(crate) fn store_options(config: &BrokerConfig) -> Result<StoreOptions, Confi
     options.queue_flush_interval = millis(config.flush_interval_consume_queue);
     options.queue_flush_least_pages = config.flush_consume_queue_least_pages.unsigned_abs();
     options.queue_flush_thorough = millis(config.flush_consume_queue_thorough_interval);
+    options.mapped_files_max = size(config.mapped_files_max);
     options.read = ReadLimits {
         memory_bytes_max: size(config.max_transfer_bytes_on_message_in_memory),
         memory_count_max: size(config.max_transfer_count_on_message_in_memory),

@@ -5,7 +5,7 @@
 //! policy: what an error means is the caller's business. Threads: none, no locks; a [`File`] may be used by several threads.
 use crate::faults::{self, Effect, Verdict};
 use crate::index::platform::reserve;
-use crate::platform::{self, NowaitRead};
+use crate::platform;
 use std::fs::OpenOptions;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -150,19 +150,9 @@ impl File {
         Ok(())
     }
 
-    /// Fills `out` from `from` if all of it is in memory.
-    pub fn read_nowait(&self, out: &mut [u8], from: u64) -> io::Result<NowaitRead> {
-        let len = out.len();
-        through(
-            &self.path,
-            Effect::Read { from, len },
-            || NowaitRead::Done,
-            |most| match most {
-                // The rest may be anywhere: it is not in memory.
-                most if most < len => Ok(NowaitRead::WouldBlock),
-                _ => platform::read_nowait(&self.file, out, from),
-            },
-        )
+    /// Asks the disk as a read of `len` bytes at `from` would, for who takes them from a map.
+    pub fn ask(&self, from: u64, len: usize) -> io::Result<()> {
+        effect(&self.path, Effect::Read { from, len }, || Ok(()))
     }
 
     /// Writes all of `bytes` at `from`.

@@ -89,7 +89,7 @@ impl Reader {
             return answer(GetStatus::OffsetFoundNull, queue.next_file_start(offset));
         };
         units.limit((SCAN_BYTES / UNIT_BYTES).max(request.max_count));
-        if !request.blocking && max - offset > RECENT_UNITS && !queue.is_resident(offset, &units) {
+        if !request.blocking && max - offset > RECENT_UNITS && !units.is_resident() {
             return Err(WouldBlock);
         }
         let mut scan = Scan {

@@ -103,6 +103,10 @@ pub struct StoreOptions {
     pub check_crc_on_recover: bool,
     /// How long an append waits for the next segment when it is not ready. When the time is over, the append fails.
     pub segment_timeout: Duration,
+    /// Files (consume queues, log segments, index) that are mapped at a time. Above it the least recently used ones are closed, and
+    /// opened again by who needs them. The end of the log is always open. A system gives a process 65,530 maps by default; without
+    /// this bound a store with so many queues could not be written to.
+    pub mapped_files_max: usize,
     /// Limits of one read.
     pub read: ReadLimits,
     /// False: nothing is ever deleted and the disk is not watched (recorded directories, tools).
@@ -134,6 +138,7 @@ impl StoreOptions {
             delay_levels: ferromq_protocol::delay::parse(ferromq_protocol::delay::DEFAULT_LEVELS).unwrap_or_default(),
             check_crc_on_recover: true,
             segment_timeout: Duration::from_secs(5),
+            mapped_files_max: 16_384,
             read: ReadLimits::default(),
             cleaning: true,
             retention: RetentionOptions::default(),

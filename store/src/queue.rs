@@ -5,13 +5,15 @@
 //! change. Files are sparse; a little space is reserved ahead of the units, so that a full disk is an error and no signal.
 //!
 //! Who writes: `next_offset` the holder of the append lock; units and `max` the holder of the dispatch lock; `min` and the
-//! list of files recovery and retention. Locks: `writing`, then `files`.
+//! list of files recovery and retention. Locks: `writing`, then `files`. Files that nobody uses are closed by whoever opens others
+//! (`open_files.rs`), which only tries `writing`.
 pub(crate) mod batch;
 pub(crate) mod files;
 pub(crate) mod recover;
 mod table;
 pub(crate) mod time;
 
+use crate::open_files::OpenFiles;
 use crate::options::UNIT_BYTES;
 use crate::platform::{Map, MapWriter, PAGE};
 use crate::types::{Unit, BLANK_UNIT_SIZE};
@@ -21,27 +23,19 @@ use parking_lot::{Mutex, RwLock};
 use std::collections::VecDeque;
 use std::io;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::{Arc, Weak};
 
 pub(crate) use table::{folders, QueueTable};
 
 /// Most bytes reserved ahead of the units: 3,276 units. Reserving costs a system call. A queue with few units has a page, so
 /// that many small queues cost what they contain.
 const RESERVE_BYTES: usize = 64 * 1024;
-/// Units whose residency is asked for at once, and remembered for a moment: a reader that goes on asks the system once for
-/// dozens of reads.
-const RESIDENT_WINDOW: i64 = 4096;
-/// Units behind the window that a read which starts in it may touch.
-const RESIDENT_MARGIN: usize = 800;
-/// How long the answer holds. Should the pages be evicted sooner, a read waits for the disk once.
-const RESIDENT_MS: u32 = 1000;
 
 /// The file that is written to.
 #[derive(Debug)]
 struct Writing {
-    base: u64,
-    path: PathBuf,
+    file: Arc<QueueFile>,
     map: MapWriter,
     /// Bytes of the file whose space is reserved.
     reserved: usize,
@@ -52,6 +46,8 @@ struct Writing {
 pub(crate) struct Queue {
     pub topic: Arc<str>,
     pub id: i32,
+    /// Itself, for its files.
+    me: Weak<Queue>,
     dir: PathBuf,
     /// Bytes of a file.
     file_bytes: usize,
@@ -68,20 +64,26 @@ pub(crate) struct Queue {
     flushed: AtomicI64,
     /// Among the dirty queues.
     dirty: AtomicBool,
-    /// Number of the window that was last found to be in memory (upper half), and when, milliseconds (lower half). Stored by
-    /// any reader.
-    resident: AtomicU64,
     /// Its topic was removed: nothing is written any more.
     removed: AtomicBool,
     files: RwLock<VecDeque<Arc<QueueFile>>>,
     writing: Mutex<Option<Writing>>,
+    open_files: Arc<OpenFiles>,
 }
 
 impl Queue {
-    pub(crate) fn new(topic: Arc<str>, id: i32, dir: PathBuf, form: Form, file_bytes: usize) -> Self {
-        Self {
+    pub(crate) fn new(
+        topic: Arc<str>,
+        id: i32,
+        dir: PathBuf,
+        form: Form,
+        file_bytes: usize,
+        open_files: &Arc<OpenFiles>,
+    ) -> Arc<Self> {
+        Arc::new_cyclic(|me| Self {
             topic,
             id,
+            me: me.clone(),
             dir,
             file_bytes,
             form,
@@ -92,11 +94,11 @@ impl Queue {
             physical_end: AtomicI64::new(0),
             flushed: AtomicI64::new(0),
             dirty: AtomicBool::new(false),
-            resident: AtomicU64::new(0),
             removed: AtomicBool::new(false),
             files: RwLock::new(VecDeque::new()),
             writing: Mutex::new(None),
-        }
+            open_files: open_files.clone(),
+        })
     }
 
     /// The next queue offset, for a record of so many messages. Only under the append lock.
@@ -281,7 +283,7 @@ impl Queue {
         let base = position / self.file_bytes as u64 * self.file_bytes as u64;
         let at = (position - base) as usize;
         let file = match writing {
-            Some(file) if file.base == base => file,
+            Some(writing) if writing.file.base == base => writing,
             _ => {
                 *writing = Some(self.open_for_writing(base, at)?);
                 writing.as_mut().ok_or(io::ErrorKind::NotFound)?
@@ -289,13 +291,14 @@ impl Queue {
         };
         if at + bytes.len() > file.reserved {
             let end = (at + at.clamp(PAGE, RESERVE_BYTES)).min(self.file_bytes);
-            files::reserve_range(&file.path, at, end)?;
+            files::reserve_range(&file.file.path, at, end)?;
             file.reserved = end;
         }
         if at >= file.map.map().readable() && !file.map.write(at, bytes) {
-            return Err(io::Error::other(format!("unit {number} lies outside its file {}", file.path.display())));
+            return Err(io::Error::other(format!("unit {number} lies outside its file {}", file.file.path.display())));
         }
         file.map.publish(at + bytes.len());
+        file.file.used.set();
         Ok(())
     }
 
@@ -307,13 +310,30 @@ impl Queue {
             crate::disk::create_dir_all(&self.dir)?;
         }
         let map = files::open_map(&path, self.file_bytes, at)?;
-        let file = Arc::new(QueueFile::mapped(base, path.clone(), map.map().clone()));
+        let file = Arc::new(QueueFile::new(base, path, self.me.clone(), Some(map.map().clone())));
         let mut files = self.files.write();
         match files.iter_mut().find(|file| file.base == base) {
-            Some(known) => *known = file,
-            None => files.push_back(file),
+            Some(known) => *known = file.clone(),
+            None => files.push_back(file.clone()),
         }
-        Ok(Writing { base, path, map, reserved: at })
+        drop(files);
+        self.register(&file);
+        Ok(Writing { file, map, reserved: at })
+    }
+
+    /// `file` is open from now on.
+    fn register(&self, file: &Arc<QueueFile>) {
+        let weak = Arc::downgrade(file);
+        self.open_files.opened(weak);
+    }
+
+    /// Gives up writing to the file at `base` until the next unit comes. False when the queue is being written to.
+    pub(crate) fn stop_writing_to(&self, base: u64) -> bool {
+        let Some(mut writing) = self.writing.try_lock() else { return false };
+        if writing.as_ref().is_some_and(|writing| writing.file.base == base) {
+            *writing = None;
+        }
+        true
     }
 
     /// The unit at `offset`. May wait for the disk.
@@ -331,31 +351,10 @@ impl Queue {
             Form::Batch => self.number_of(offset)?,
         };
         let start = self.file_start(number);
-        let map = self.file_map(self.position(start))?;
+        let (file, map) = self.file_map(self.position(start))?;
         let from = (number - start) as usize * self.unit_bytes();
         let to = ((self.unit_max() - start) as usize * self.unit_bytes()).min(self.file_bytes);
-        Some(Units { map, from, to, form: self.form, first: number })
-    }
-
-    /// True when reading `units`, which start at `offset`, will most likely not wait for the disk.
-    pub fn is_resident(&self, offset: i64, units: &Units) -> bool {
-        if self.form == Form::Batch {
-            return units.is_resident();
-        }
-        let (now, window) = (crate::index::now_ms() as u32, (offset / RESIDENT_WINDOW) as u32);
-        let known = self.resident.load(Ordering::Relaxed);
-        if (known >> 32) as u32 == window && now.wrapping_sub(known as u32) < RESIDENT_MS {
-            return true;
-        }
-        let start = (offset / RESIDENT_WINDOW * RESIDENT_WINDOW).max(self.file_start(offset)).max(self.min());
-        let whole = self.units(start).is_some_and(|mut units| {
-            units.limit(RESIDENT_WINDOW as usize + RESIDENT_MARGIN);
-            units.is_resident()
-        });
-        if whole {
-            self.resident.store(u64::from(window) << 32 | u64::from(now), Ordering::Relaxed);
-        }
-        whole || units.is_resident()
+        Some(Units { file, map, from, to, form: self.form, first: number })
     }
 
     fn file_at(&self, base: u64) -> Option<Arc<QueueFile>> {
@@ -369,10 +368,19 @@ impl Queue {
         self.file_at(self.file_start(offset) as u64 * UNIT_BYTES as u64).is_some()
     }
 
-    fn file_map(&self, base: u64) -> Option<Arc<Map>> {
+    /// The map of a file, which is opened when it is closed.
+    fn map_of(&self, file: &Arc<QueueFile>) -> io::Result<Arc<Map>> {
+        let (map, made) = file.map(self.file_bytes)?;
+        if made {
+            self.register(file);
+        }
+        Ok(map)
+    }
+
+    fn file_map(&self, base: u64) -> Option<(Arc<QueueFile>, Arc<Map>)> {
         let file = self.file_at(base)?;
-        match file.map(self.file_bytes) {
-            Ok(map) => Some(map),
+        match self.map_of(&file) {
+            Ok(map) => Some((file, map)),
             Err(error) => {
                 tracing::error!(path = %file.path.display(), %error, "cannot map a consume queue file");
                 None
@@ -406,7 +414,7 @@ impl Queue {
             let end = max.min(start + self.units_per_file());
             // A file that is not there was deleted with what it held.
             if let Some(file) = self.file_at(self.position(start)) {
-                file.map(self.file_bytes)?.sync((at - start) as usize * bytes, (end - start) as usize * bytes)?;
+                self.map_of(&file)?.sync((at - start) as usize * bytes, (end - start) as usize * bytes)?;
             }
             at = end;
         }
@@ -433,6 +441,7 @@ impl Queue {
 /// Neighbouring units of one file.
 #[derive(Debug, Clone)]
 pub(crate) struct Units {
+    file: Arc<QueueFile>,
     map: Arc<Map>,
     from: usize,
     to: usize,
@@ -447,9 +456,9 @@ impl Units {
         self.to = self.to.min(self.from.saturating_add(count.saturating_mul(self.form.unit_bytes())));
     }
 
-    /// True when reading them will not wait for the disk.
+    /// True when reading them will most likely not wait for the disk.
     pub fn is_resident(&self) -> bool {
-        self.map.is_resident(self.from, self.to)
+        self.file.resident.holds(&self.map, self.from, self.to)
     }
 
     /// The units with their queue offsets and the number of their messages. Store times are those of batch units only.

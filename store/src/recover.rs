@@ -122,7 +122,8 @@ pub(crate) fn recover_all(
     abnormal: bool,
 ) -> Result<Log, OpenError> {
     let segment_size = options.segment_size as usize;
-    let paths = LogPaths::new(options.commit_log_dirs(), options.commit_log_read_only.clone(), segment_size)?;
+    let read_only = options.commit_log_read_only.clone();
+    let paths = LogPaths::new(options.commit_log_dirs(), read_only, segment_size, queues.files.clone())?;
     let found = recover::load(&paths, segment_size)?;
     let whole_queues = queues.load()?;
     if found.is_empty() {

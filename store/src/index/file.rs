@@ -24,6 +24,7 @@ use parking_lot::RwLock;
 
 use super::{platform, IndexEntry, IndexError, IndexOptions};
 use crate::disk::File;
+use crate::open_files::{Closable, OpenFiles, Used};
 
 /// Bytes of the file header.
 pub(crate) const HEADER_LEN: usize = 40;
@@ -90,21 +91,28 @@ impl Shape {
     }
 }
 
-/// One open index file.
+/// One index file. Opened when it is needed, and closed when it is among the least recently used files.
 pub(crate) struct IndexFile {
     path: PathBuf,
     name: u64,
     shape: Shape,
+    used: Used,
+    open_files: Arc<OpenFiles>,
     inner: RwLock<Inner>,
 }
 
-/// Guarded by the file's lock; changed only by the one writer.
+/// Guarded by the file's lock; changed only by the one writer, but for opening and closing.
 struct Inner {
-    file: Arc<File>,
-    map: MmapMut,
+    open: Option<Open>,
     header: Header,
     /// Entries below this number have their space reserved; 0 until the first write.
     reserved: u32,
+}
+
+/// The file while it is open.
+struct Open {
+    file: Arc<File>,
+    map: MmapMut,
 }
 
 /// What a query asks of every file.
@@ -118,7 +126,13 @@ pub(crate) struct Wanted {
 
 impl IndexFile {
     /// Creates an empty file that continues where the previous one ended.
-    pub(crate) fn create(path: &Path, name: u64, shape: Shape, previous: Option<Header>) -> io::Result<Self> {
+    pub(crate) fn create(
+        path: &Path,
+        name: u64,
+        shape: Shape,
+        previous: Option<Header>,
+        open_files: &Arc<OpenFiles>,
+    ) -> io::Result<Arc<Self>> {
         let file = File::create_new(path)?;
         file.resize(shape.file_len())?;
         let mut map = platform::map_shared(file.system(), map_len(shape)?)?;
@@ -131,17 +145,58 @@ impl IndexFile {
         }
         file.reserve(0, HEADER_LEN as u64)?;
         write_header(&mut map, &header);
-        let inner = Inner { file: Arc::new(file), map, header, reserved: 0 };
-        Ok(IndexFile { path: path.to_path_buf(), name, shape, inner: RwLock::new(inner) })
+        let created = Self::new(path, name, shape, Some(Open { file: Arc::new(file), map }), header, open_files);
+        created.register();
+        Ok(created)
     }
 
-    /// Opens an existing file of exactly the shape's length. Header values out of range are brought into range.
-    pub(crate) fn open(path: &Path, name: u64, shape: Shape) -> io::Result<Self> {
-        let file = File::open(path)?;
-        let map = platform::map_shared(file.system(), map_len(shape)?)?;
-        let header = read_header(&map, shape);
-        let inner = Inner { file: Arc::new(file), map, header, reserved: 0 };
-        Ok(IndexFile { path: path.to_path_buf(), name, shape, inner: RwLock::new(inner) })
+    /// Takes over an existing file of exactly the shape's length. Header values out of range are brought into range.
+    pub(crate) fn closed(path: &Path, name: u64, shape: Shape, open_files: &Arc<OpenFiles>) -> io::Result<Arc<Self>> {
+        let mut bytes = [0; HEADER_LEN];
+        File::open_to_read(path)?.read_at(&mut bytes, 0)?;
+        let header = Header::decode(&bytes);
+        let header = Header { next_entry: header.next_entry.min(shape.entries), ..header };
+        Ok(Self::new(path, name, shape, None, header, open_files))
+    }
+
+    fn new(
+        path: &Path,
+        name: u64,
+        shape: Shape,
+        open: Option<Open>,
+        header: Header,
+        open_files: &Arc<OpenFiles>,
+    ) -> Arc<Self> {
+        let inner = RwLock::new(Inner { open, header, reserved: 0 });
+        let (used, open_files) = (Used::default(), open_files.clone());
+        Arc::new(IndexFile { path: path.to_path_buf(), name, shape, used, open_files, inner })
+    }
+
+    /// Counts as an open file from now on.
+    fn register(self: &Arc<Self>) {
+        let weak = Arc::downgrade(self);
+        self.open_files.opened(weak);
+    }
+
+    /// Opens the file if it is closed. It may be closed again before it is locked, if there are very few files.
+    fn ensure_open(self: &Arc<Self>) -> io::Result<()> {
+        self.used.set();
+        if self.inner.read().open.is_some() {
+            return Ok(());
+        }
+        let mut inner = self.inner.write();
+        if inner.open.is_some() {
+            return Ok(());
+        }
+        let file = File::open(&self.path)?;
+        if file.len()? != self.shape.file_len() {
+            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the file has another length than at the start"));
+        }
+        let map = platform::map_shared(file.system(), map_len(self.shape)?)?;
+        inner.open = Some(Open { file: Arc::new(file), map });
+        drop(inner);
+        self.register();
+        Ok(())
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -169,14 +224,11 @@ impl IndexFile {
 
     /// Takes entries in order until the file is full and returns how many it took. Entries of records that lie before the
     /// file's end offset are already in and are passed over.
-    pub(crate) fn append(&self, entries: &[IndexEntry]) -> Result<usize, IndexError> {
+    pub(crate) fn append(self: &Arc<Self>, entries: &[IndexEntry]) -> Result<usize, IndexError> {
         let mut taken = 0;
         for slice in entries.chunks(WRITE_SLICE) {
-            let mut inner = self.inner.write();
-            inner
-                .reserve_for(slice.len(), self.shape)
-                .map_err(|source| IndexError::Write { path: self.path.clone(), source })?;
-            let written = inner.put_all(slice, self.shape);
+            let failed = |source| IndexError::Write { path: self.path.clone(), source };
+            let written = self.append_slice(slice).map_err(failed)?;
             taken += written;
             if written < slice.len() {
                 break;
@@ -185,113 +237,148 @@ impl IndexFile {
         Ok(taken)
     }
 
-    /// Adds to `out` the physical offsets of matching entries, newest first, until it holds `wanted.max`.
-    pub(crate) fn collect(&self, wanted: &Wanted, out: &mut Vec<i64>) {
-        let mut walk = {
+    fn append_slice(self: &Arc<Self>, slice: &[IndexEntry]) -> io::Result<usize> {
+        loop {
+            self.ensure_open()?;
+            let mut inner = self.inner.write();
+            let Inner { open: Some(open), header, reserved } = &mut *inner else { continue };
+            reserve_for(&open.file, header, reserved, slice.len(), self.shape)?;
+            return Ok(put_all(&mut open.map, header, slice, self.shape));
+        }
+    }
+
+    /// Adds to `out` the physical offsets of matching entries, newest first, until it holds `wanted.max`. A file that cannot be
+    /// opened adds none.
+    pub(crate) fn collect(self: &Arc<Self>, wanted: &Wanted, out: &mut Vec<i64>) {
+        let slot = self.shape.slot_at(wanted.hash.unsigned_abs() % self.shape.slots);
+        let mut next = self.with_map(|map, header| link(read_i32(map, slot), header.next_entry));
+        while let Ok(Some(from)) = next {
+            next = self.with_map(|map, header| walk(map, header, from, wanted, self.shape, out));
+        }
+        if let Err(error) = next {
+            tracing::error!(path = %self.path.display(), %error, "an index file cannot be read; its records are not found by key");
+        }
+    }
+
+    /// Looks into the file.
+    fn with_map<T>(self: &Arc<Self>, look: impl FnOnce(&[u8], &Header) -> T) -> io::Result<T> {
+        loop {
+            self.ensure_open()?;
             let inner = self.inner.read();
-            let slot = wanted.hash.unsigned_abs() % self.shape.slots;
-            link(read_i32(&inner.map, self.shape.slot_at(slot)), inner.header.next_entry)
-        };
-        while let Some(from) = walk {
-            walk = self.inner.read().walk(from, wanted, self.shape, out);
+            if let Some(open) = &inner.open {
+                return Ok(look(&open.map, &inner.header));
+            }
         }
     }
 
     /// Forces the file to disk.
     pub(crate) fn flush(&self) -> Result<(), IndexError> {
         // Shared, so that a slow disk does not keep the lock.
-        let file = self.inner.read().file.clone();
-        file.sync().map_err(|source| IndexError::Write { path: self.path.clone(), source })
+        let file = self.inner.read().open.as_ref().map(|open| open.file.clone());
+        let synced = match file {
+            Some(file) => file.sync(),
+            None => File::open(&self.path).and_then(|file| file.sync()),
+        };
+        synced.map_err(|source| IndexError::Write { path: self.path.clone(), source })
     }
 }
 
-impl Inner {
-    /// Reserves the slots (once) and space for `more` further entries.
-    fn reserve_for(&mut self, more: usize, shape: Shape) -> io::Result<()> {
-        let need = self.header.next_entry.saturating_add(u32::try_from(more).unwrap_or(u32::MAX)).min(shape.entries);
-        if need <= self.reserved {
-            return Ok(());
-        }
-        if self.reserved == 0 {
-            self.file.reserve(0, shape.entry_at(0) as u64)?;
-            self.reserved = self.header.next_entry;
-        }
-        let until = need.saturating_add(RESERVE_ENTRIES).min(shape.entries);
-        let from = shape.entry_at(self.reserved);
-        self.file.reserve(from as u64, (shape.entry_at(until) - from) as u64)?;
-        self.reserved = until;
-        Ok(())
+impl Closable for IndexFile {
+    fn take_used(&self) -> bool {
+        self.used.take()
     }
 
-    /// Writes the entries that fit, then the header once; returns how many were taken.
-    fn put_all(&mut self, entries: &[IndexEntry], shape: Shape) -> usize {
-        let mut taken = 0;
-        for entry in entries {
-            if entry.physical >= self.header.end_physical {
-                if self.header.next_entry >= shape.entries {
-                    break;
-                }
-                self.put(entry, shape);
+    fn close(&self) -> bool {
+        let Some(mut inner) = self.inner.try_write() else { return false };
+        inner.open = None;
+        true
+    }
+}
+
+/// Reserves the slots (once) and space for `more` further entries.
+fn reserve_for(file: &File, header: &Header, reserved: &mut u32, more: usize, shape: Shape) -> io::Result<()> {
+    let need = header.next_entry.saturating_add(u32::try_from(more).unwrap_or(u32::MAX)).min(shape.entries);
+    if need <= *reserved {
+        return Ok(());
+    }
+    if *reserved == 0 {
+        file.reserve(0, shape.entry_at(0) as u64)?;
+        *reserved = header.next_entry;
+    }
+    let until = need.saturating_add(RESERVE_ENTRIES).min(shape.entries);
+    let from = shape.entry_at(*reserved);
+    file.reserve(from as u64, (shape.entry_at(until) - from) as u64)?;
+    *reserved = until;
+    Ok(())
+}
+
+/// Writes the entries that fit, then the header once; returns how many were taken.
+fn put_all(map: &mut [u8], header: &mut Header, entries: &[IndexEntry], shape: Shape) -> usize {
+    let mut taken = 0;
+    for entry in entries {
+        if entry.physical >= header.end_physical {
+            if header.next_entry >= shape.entries {
+                break;
             }
-            taken += 1;
+            put(map, header, entry, shape);
         }
-        write_header(&mut self.map, &self.header);
-        taken
+        taken += 1;
     }
+    write_header(map, header);
+    taken
+}
 
-    fn put(&mut self, entry: &IndexEntry, shape: Shape) {
-        let number = self.header.next_entry;
-        let slot_at = shape.slot_at(entry.hash.unsigned_abs() % shape.slots);
-        let previous = link(read_i32(&self.map, slot_at), number).unwrap_or(0);
+fn put(map: &mut [u8], header: &mut Header, entry: &IndexEntry, shape: Shape) {
+    let number = header.next_entry;
+    let slot_at = shape.slot_at(entry.hash.unsigned_abs() % shape.slots);
+    let previous = link(read_i32(map, slot_at), number).unwrap_or(0);
+    let at = shape.entry_at(number);
+    let difference = seconds_since(header.begin_timestamp, entry.store_timestamp);
+    map[at..at + 4].copy_from_slice(&entry.hash.to_be_bytes());
+    map[at + 4..at + 12].copy_from_slice(&entry.physical.to_be_bytes());
+    map[at + 12..at + 16].copy_from_slice(&difference.to_be_bytes());
+    map[at + 16..at + 20].copy_from_slice(&previous.to_be_bytes());
+    map[slot_at..slot_at + 4].copy_from_slice(&number.to_be_bytes());
+    if number <= 1 {
+        header.begin_timestamp = entry.store_timestamp;
+        header.begin_physical = entry.physical;
+    }
+    if previous == 0 {
+        header.slots_used = header.slots_used.saturating_add(1);
+    }
+    header.next_entry += 1;
+    header.end_timestamp = entry.store_timestamp;
+    header.end_physical = entry.physical;
+}
+
+/// Follows a chain for one slice of steps; returns where to go on.
+fn walk(map: &[u8], header: &Header, from: u32, wanted: &Wanted, shape: Shape, out: &mut Vec<i64>) -> Option<u32> {
+    let mut number = from;
+    for _ in 0..WALK_SLICE {
+        if out.len() >= wanted.max {
+            return None;
+        }
         let at = shape.entry_at(number);
-        let difference = seconds_since(self.header.begin_timestamp, entry.store_timestamp);
-        self.map[at..at + 4].copy_from_slice(&entry.hash.to_be_bytes());
-        self.map[at + 4..at + 12].copy_from_slice(&entry.physical.to_be_bytes());
-        self.map[at + 12..at + 16].copy_from_slice(&difference.to_be_bytes());
-        self.map[at + 16..at + 20].copy_from_slice(&previous.to_be_bytes());
-        self.map[slot_at..slot_at + 4].copy_from_slice(&number.to_be_bytes());
-        let header = &mut self.header;
-        if number <= 1 {
-            header.begin_timestamp = entry.store_timestamp;
-            header.begin_physical = entry.physical;
+        let difference = read_i32(map, at + 12);
+        if difference < 0 {
+            return None;
         }
-        if previous == 0 {
-            header.slots_used = header.slots_used.saturating_add(1);
+        // The first entry's difference was taken before the file had its begin, which is that entry's own time.
+        let since_begin = if number == 1 { 0 } else { i64::from(difference) * 1000 };
+        let time = header.begin_timestamp.saturating_add(since_begin);
+        if read_i32(map, at) == wanted.hash && time >= wanted.begin && time <= wanted.end {
+            let physical = read_i64(map, at + 4);
+            // A record that was dispatched twice (after an abnormal stop) stands here twice in a row.
+            if out.last() != Some(&physical) {
+                out.push(physical);
+            }
         }
-        header.next_entry += 1;
-        header.end_timestamp = entry.store_timestamp;
-        header.end_physical = entry.physical;
+        if time < wanted.begin {
+            return None;
+        }
+        number = link(read_i32(map, at + 16), number)?;
     }
-
-    /// Follows a chain for one slice of steps; returns where to go on.
-    fn walk(&self, from: u32, wanted: &Wanted, shape: Shape, out: &mut Vec<i64>) -> Option<u32> {
-        let mut number = from;
-        for _ in 0..WALK_SLICE {
-            if out.len() >= wanted.max {
-                return None;
-            }
-            let at = shape.entry_at(number);
-            let difference = read_i32(&self.map, at + 12);
-            if difference < 0 {
-                return None;
-            }
-            // The first entry's difference was taken before the file had its begin, which is that entry's own time.
-            let since_begin = if number == 1 { 0 } else { i64::from(difference) * 1000 };
-            let time = self.header.begin_timestamp.saturating_add(since_begin);
-            if read_i32(&self.map, at) == wanted.hash && time >= wanted.begin && time <= wanted.end {
-                let physical = read_i64(&self.map, at + 4);
-                // A record that was dispatched twice (after an abnormal stop) stands here twice in a row.
-                if out.last() != Some(&physical) {
-                    out.push(physical);
-                }
-            }
-            if time < wanted.begin {
-                return None;
-            }
-            number = link(read_i32(&self.map, at + 16), number)?;
-        }
-        Some(number)
-    }
+    Some(number)
 }
 
 /// An entry number read from the file, if it is one that may stand there: not 0 and below `limit`.
@@ -310,13 +397,6 @@ fn seconds_since(begin: i64, timestamp: i64) -> i32 {
 fn map_len(shape: Shape) -> io::Result<usize> {
     usize::try_from(shape.file_len())
         .map_err(|_| io::Error::new(io::ErrorKind::InvalidInput, "index file too large for the address space"))
-}
-
-fn read_header(map: &[u8], shape: Shape) -> Header {
-    let mut bytes = [0; HEADER_LEN];
-    bytes.copy_from_slice(&map[..HEADER_LEN]);
-    let header = Header::decode(&bytes);
-    Header { next_entry: header.next_entry.min(shape.entries), ..header }
 }
 
 fn write_header(map: &mut [u8], header: &Header) {

@@ -13,6 +13,7 @@ use super::file::{Header, IndexFile, Shape, Wanted};
 use super::{platform, IndexAnswer, IndexEntry, IndexError};
 use crate::checkpoint::Checkpoint;
 use crate::disk;
+use crate::open_files::OpenFiles;
 
 /// Digits of a file name: yyyyMMddHHmmssSSS.
 const NAME_DIGITS: usize = 17;
@@ -24,6 +25,7 @@ pub(crate) struct IndexFiles {
     dir: PathBuf,
     shape: Shape,
     files: RwLock<Vec<Arc<IndexFile>>>,
+    open_files: Arc<OpenFiles>,
 }
 
 impl IndexFiles {
@@ -31,7 +33,13 @@ impl IndexFiles {
     /// checkpoint's index time is deleted: it may be torn, and what it held is built again from the log. One that ends at that
     /// very time stays when it is full and the first: others may have got entries, with that time or under an older
     /// header, after they were flushed.
-    pub(crate) fn load(dir: &Path, shape: Shape, checkpoint: &Checkpoint, abnormal: bool) -> Result<Self, IndexError> {
+    pub(crate) fn load(
+        dir: &Path,
+        shape: Shape,
+        checkpoint: &Checkpoint,
+        abnormal: bool,
+        open_files: &Arc<OpenFiles>,
+    ) -> Result<Self, IndexError> {
         let fail = |path: &Path, source: io::Error| IndexError::Open { path: path.to_path_buf(), source };
         disk::create_dir_all(dir).map_err(|e| fail(dir, e))?;
         let mut files: Vec<Arc<IndexFile>> = Vec::new();
@@ -46,7 +54,7 @@ impl IndexFiles {
             if len != shape.file_len() {
                 return Err(IndexError::Length { path, found: len, expected: shape.file_len() });
             }
-            let file = IndexFile::open(&path, name, shape).map_err(|e| fail(&path, e))?;
+            let file = IndexFile::closed(&path, name, shape, open_files).map_err(|e| fail(&path, e))?;
             let (end, flushed) = (file.header().end_timestamp, checkpoint.index_timestamp());
             let first = files.last().is_none_or(|last| last.header().end_timestamp < end);
             if abnormal && !(end < flushed || (end == flushed && first && file.is_full())) {
@@ -54,13 +62,13 @@ impl IndexFiles {
                 gone = true;
                 continue;
             }
-            files.push(Arc::new(file));
+            files.push(file);
         }
         if gone {
             // For good: a file that comes back with a power cut would hide records.
             disk::sync_dir(dir).map_err(|e| fail(dir, e))?;
         }
-        Ok(IndexFiles { dir: dir.to_path_buf(), shape, files: RwLock::new(files) })
+        Ok(IndexFiles { dir: dir.to_path_buf(), shape, files: RwLock::new(files), open_files: open_files.clone() })
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -103,19 +111,19 @@ impl IndexFiles {
                 return Ok(file.clone());
             }
         }
-        let created = Arc::new(self.create(last.as_deref())?);
+        let created = self.create(last.as_deref())?;
         self.files.write().push(created.clone());
         full.extend(last);
         Ok(created)
     }
 
-    fn create(&self, last: Option<&IndexFile>) -> Result<IndexFile, IndexError> {
+    fn create(&self, last: Option<&IndexFile>) -> Result<Arc<IndexFile>, IndexError> {
         let after = last.map_or(0, IndexFile::name);
         let first = name_of(crate::index::now_ms()).max(after + 1);
         let mut path = self.dir.clone();
         for name in first..first + NAME_TRIES {
             path = self.dir.join(format!("{name:0NAME_DIGITS$}"));
-            match IndexFile::create(&path, name, self.shape, last.map(IndexFile::header)) {
+            match IndexFile::create(&path, name, self.shape, last.map(IndexFile::header), &self.open_files) {
                 Ok(file) => return Ok(file),
                 Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
                 Err(source) => {

@@ -27,6 +27,8 @@ use bytes::Bytes;
 use ferromq_protocol::hash;
 
 use crate::checkpoint::Checkpoint;
+use crate::open_files::OpenFiles;
+use crate::options::StoreOptions;
 use file::{Shape, Wanted};
 use files::IndexFiles;
 use worker::Shared;
@@ -137,7 +139,19 @@ impl IndexService {
         checkpoint: &Arc<Checkpoint>,
         abnormal: bool,
     ) -> Result<IndexService, IndexError> {
-        let files = IndexFiles::load(dir, Shape::new(&options), checkpoint, abnormal)?;
+        let open_files = OpenFiles::new(StoreOptions::new(dir).mapped_files_max);
+        Self::open_among(dir, options, checkpoint, abnormal, &open_files)
+    }
+
+    /// The same for an index whose files count among those of a store.
+    pub(crate) fn open_among(
+        dir: &Path,
+        options: IndexOptions,
+        checkpoint: &Arc<Checkpoint>,
+        abnormal: bool,
+        open_files: &Arc<OpenFiles>,
+    ) -> Result<IndexService, IndexError> {
+        let files = IndexFiles::load(dir, Shape::new(&options), checkpoint, abnormal, open_files)?;
         let incomplete = abnormal || files.is_empty();
         let shared = Arc::new(Shared::new(files, checkpoint.clone(), options.queue_max.max(1)));
         Ok(IndexService { shared, incomplete })

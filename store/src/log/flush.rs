@@ -39,12 +39,14 @@ impl Log {
             };
             let end = to.min(segment.end());
             let (start, stop) = ((at - segment.base) as usize, (end - segment.base) as usize);
-            segment.mapped().sync(start, stop).map_err(|error| NotWritable::FlushFailed {
+            let failed = |error| NotWritable::FlushFailed {
                 file: segment.path.display().to_string(),
                 reason: format!("offset {at} to {end}: {error}"),
-            })?;
+            };
+            let map = segment.mapped().map_err(failed)?;
+            map.sync(start, stop).map_err(failed)?;
             if end == to {
-                segment.mapped().populate(stop, stop + REPOPULATE);
+                map.populate(stop, stop + REPOPULATE);
             }
             at = end;
         }

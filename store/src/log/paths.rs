@@ -3,11 +3,15 @@
 //! A new segment goes to `sorted[(start / segment size) % n]` of the directories that are neither read-only nor full, as Apache
 //! does it; when all are full, fullness does not count. Read-only means that no segment is created there: existing ones
 //! are read, written to their end, and deleted when they expire. Retention says which are full.
+//!
+//! Segments of all directories share one bound of open files.
 use super::segment::{list, Found};
 use crate::disk;
 use crate::error::OpenError;
+use crate::open_files::OpenFiles;
 use parking_lot::Mutex;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// The directories of a log.
 #[derive(Debug)]
@@ -18,11 +22,18 @@ pub(crate) struct LogPaths {
     /// Stored by retention.
     full: Mutex<Vec<PathBuf>>,
     segment_size: u64,
+    /// Bounds how many segments are open.
+    pub files: Arc<OpenFiles>,
 }
 
 impl LogPaths {
     /// `paths` without the read-only ones are written to.
-    pub fn new(paths: Vec<PathBuf>, read_only: Vec<PathBuf>, segment_size: usize) -> Result<LogPaths, OpenError> {
+    pub fn new(
+        paths: Vec<PathBuf>,
+        read_only: Vec<PathBuf>,
+        segment_size: usize,
+        files: Arc<OpenFiles>,
+    ) -> Result<LogPaths, OpenError> {
         let mut writable: Vec<PathBuf> = paths.into_iter().filter(|path| !read_only.contains(path)).collect();
         writable.sort();
         writable.dedup();
@@ -31,7 +42,7 @@ impl LogPaths {
                 "every directory is among readOnlyCommitLogStorePaths; one has to take new segments".to_owned();
             return Err(OpenError::Option { option: "storePathCommitLog", problem });
         }
-        Ok(LogPaths { writable, read_only, full: Mutex::default(), segment_size: segment_size.max(1) as u64 })
+        Ok(LogPaths { writable, read_only, full: Mutex::default(), segment_size: segment_size.max(1) as u64, files })
     }
 
     /// The segments of all directories, in order; directories for new ones are created.
@@ -92,7 +103,7 @@ mod tests {
     #[test]
     fn segments_go_round() {
         let paths = |names: &[&str]| names.iter().map(PathBuf::from).collect::<Vec<_>>();
-        let log = LogPaths::new(paths(&["c", "a", "b", "d"]), paths(&["d"]), 100).unwrap();
+        let log = LogPaths::new(paths(&["c", "a", "b", "d"]), paths(&["d"]), 100, OpenFiles::new(1)).unwrap();
         let places =
             |log: &LogPaths| (0..4).map(|i| log.for_segment(i * 100).display().to_string()).collect::<String>();
         assert_eq!(places(&log), "abca");
@@ -100,6 +111,6 @@ mod tests {
         assert_eq!(places(&log), "acac");
         log.set_full(paths(&["a", "b", "c"]));
         assert_eq!(places(&log), "abca", "with all of them full the order is as without");
-        assert!(LogPaths::new(paths(&["a"]), paths(&["a"]), 100).is_err());
+        assert!(LogPaths::new(paths(&["a"]), paths(&["a"]), 100, OpenFiles::new(1)).is_err());
     }
 }

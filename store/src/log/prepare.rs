@@ -177,10 +177,10 @@ impl Log {
     /// Creates the segment behind `last` and hands it to the tail.
     fn make_next(&self, last: &Segment) -> Option<Arc<Segment>> {
         let dir = self.paths.for_segment(last.end());
-        match Segment::create(dir, last.end(), self.segment_size) {
+        match Segment::create(dir, last.end(), self.segment_size, &self.paths.files) {
             Ok((segment, writer)) => {
                 // The first records should not fault either.
-                segment.mapped().populate(0, AHEAD_MIN.min(self.segment_size));
+                writer.map().populate(0, AHEAD_MIN.min(self.segment_size));
                 self.segments.write().push_back(segment.clone());
                 self.tail.lock().next = Some((segment.clone(), writer));
                 Some(segment)
@@ -195,14 +195,16 @@ impl Log {
         }
     }
 
-    fn populate(&self, segment: &Segment, next: Option<&Arc<Segment>>, from: i64, to: i64) {
+    fn populate(&self, segment: &Arc<Segment>, next: Option<&Arc<Segment>>, from: i64, to: i64) {
         let mut at = from;
         while at < to {
             let step = (at + STEP as i64).min(to);
-            let target = if at < segment.end() { Some(segment) } else { next.map(|next| next.as_ref()) };
+            let target = if at < segment.end() { Some(segment) } else { next };
             let Some(target) = target else { return };
             let (start, end) = ((at - target.base) as usize, (step - target.base) as usize);
-            target.mapped().populate(start, end.min(self.segment_size));
+            if let Ok(map) = target.mapped() {
+                map.populate(start, end.min(self.segment_size));
+            }
             at = step;
         }
     }

@@ -78,10 +78,9 @@ impl Log {
         let (mut descriptors, mut keys) = (Vec::new(), Vec::new());
         while let Some(segment) = self.segment_at(at).filter(|_| at < end) {
             let stop = end.min(segment.end());
-            let Some(bytes) = segment.bytes((at - segment.base) as usize, (stop - segment.base) as usize) else {
-                break;
-            };
-            match record::parse(bytes, false) {
+            let (from, to) = ((at - segment.base) as usize, (stop - segment.base) as usize);
+            let Some(bytes) = segment.share(from, to).ok().flatten() else { break };
+            match record::parse(&bytes, false) {
                 Ok(view) => {
                     descriptors.push(describe(&view, at, queues, delay_levels, &mut keys));
                     at += view.len() as i64;

@@ -1,4 +1,7 @@
-//! Reading the log: recent data as slices of the map, older data into buffers, waiting for the disk only when allowed.
+//! Reading the log: what is in memory as slices of the map, other data into buffers, waiting for the disk only when allowed.
+//!
+//! The end of the log is in memory; whether older data is, the system is asked. So a reader in old data that is cached copies nothing,
+//! and one in cold data waits on a thread that may wait, whose reads bring what follows into memory.
 use super::Log;
 use crate::error::ReadError;
 use crate::index::LogSource;
@@ -29,10 +32,13 @@ impl Log {
         };
         let Some(segment) = self.segment_at(offset).filter(|segment| end <= segment.end()) else { return Ok(Ok(None)) };
         let from = (offset - segment.base) as usize;
-        if offset >= mapped_from {
-            return Ok(Ok(segment.share(from, from + len)));
-        }
-        Ok(segment.read(from, from + len, blocking)?.map(Some))
+        let read = if offset >= mapped_from {
+            segment.share(from, from + len).map(Ok)
+        } else {
+            segment.read(from, from + len, blocking).map(|bytes| bytes.map(Some))
+        };
+        // Deleted after it was found, and closed, so that it cannot be opened again.
+        read.or_else(|error| if self.segment_at(offset).is_none() { Ok(Ok(None)) } else { Err(error) })
     }
 
     /// The record at `physical`, checked; None when the log does not reach to it, or no longer. May wait for the disk.
@@ -58,7 +64,7 @@ impl Log {
         let segment = self.segment_at(physical).filter(|segment| end <= segment.end() && end <= self.written())?;
         let from = (physical - segment.base) as usize;
         let mut head = [0; TIME_BYTES];
-        segment.read_into(&mut head, from, true).ok()?;
+        segment.read_into(&mut head, from).ok()?;
         let word = |at: usize| head.get(at..at + 4).and_then(|bytes| bytes.try_into().ok()).map(i32::from_be_bytes);
         let at = record::store_timestamp_at(word(record::SYS_FLAG_AT)?);
         head.get(at..at + 8).and_then(|bytes| bytes.try_into().ok()).map(i64::from_be_bytes)

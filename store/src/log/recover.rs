@@ -10,11 +10,11 @@ use super::paths::LogPaths;
 use super::segment::{Found, Segment};
 use crate::disk::{self, File};
 use crate::error::OpenError;
-use crate::platform::MapWriter;
+use crate::platform::{Map, MapWriter};
 use ferromq_protocol::record::{self, RecordError, RecordView};
 use std::collections::VecDeque;
 use std::ops::Range;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 /// How the log is taken over.
@@ -104,12 +104,8 @@ pub(crate) fn recover(
     visitor: &mut dyn Visitor,
 ) -> Result<Recovered, OpenError> {
     let size = options.segment_size;
-    let mut opened = Vec::with_capacity(found.len());
-    for file in &found {
-        let (segment, _) =
-            Segment::open(file.path.clone(), file.base as i64, size, size).map_err(OpenError::io("map", &file.path))?;
-        opened.push(segment);
-    }
+    let complete = |file: Found| Segment::complete(file.path, file.base as i64, size, &paths.files);
+    let opened: Vec<Arc<Segment>> = found.into_iter().map(complete).collect();
     let end = opened.first().map_or(0, |segment| segment.base);
     let (pass, queues_end) = (options.first_pass, 0);
     let mut walk = Walk { options, pass, queues_end, end, last_timestamp: 0, last_record: None, why: None, visitor };
@@ -129,7 +125,8 @@ pub(crate) fn recover(
     if options.abnormal {
         for segment in opened[start..].iter().filter(|segment| segment.base < end) {
             let to = (end - segment.base).min(size as i64) as usize;
-            segment.mapped().sync(0, to).map_err(OpenError::io("force to the disk", &segment.path))?;
+            let synced = segment.mapped().and_then(|map| map.sync(0, to));
+            synced.map_err(OpenError::io("force to the disk", &segment.path))?;
         }
     }
     let (segments, tail) = cut(paths, opened, end, size)?;
@@ -140,7 +137,8 @@ pub(crate) fn recover(
 /// Whose record lies at an offset of the log.
 fn owner_at(segments: &[Arc<Segment>], physical: i64) -> Option<Owner> {
     let segment = segments.iter().find(|segment| segment.base <= physical && physical < segment.end())?;
-    let view = record::parse(segment.bytes((physical - segment.base) as usize, segment.size())?, false).ok()?;
+    let map = segment.mapped().ok()?;
+    let view = record::parse(map.get((physical - segment.base) as usize, segment.size())?, false).ok()?;
     Some((view.topic().to_owned(), view.queue_id(), view.queue_offset()))
 }
 
@@ -164,7 +162,7 @@ fn cut(
             behind.push(path);
             continue;
         }
-        tail = Some(reopen(path, base, size, end)?);
+        tail = Some(reopen(paths, path, base, size, end)?);
     }
     // The newest first: a power cut must not leave a gap.
     for path in behind.iter().rev() {
@@ -172,7 +170,7 @@ fn cut(
     }
     let tail = match tail {
         Some(tail) => tail,
-        None => create(paths.for_segment(end), end, size)?,
+        None => create(paths, end, size)?,
     };
     segments.push_back(tail.0.clone());
     Ok((segments, tail))
@@ -181,17 +179,19 @@ fn cut(
 type Tail = (Arc<Segment>, MapWriter, usize);
 
 /// Opens the segment in which the records end, with nothing but zeros behind them. After a clean stop there are zeros.
-fn reopen(path: PathBuf, base: i64, size: usize, end: i64) -> Result<Tail, OpenError> {
+fn reopen(paths: &LogPaths, path: PathBuf, base: i64, size: usize, end: i64) -> Result<Tail, OpenError> {
     let position = (end - base) as usize;
     let cleared = File::open(&path).and_then(|file| file.clear(position as u64, size as u64));
     cleared.map_err(OpenError::io("cut", &path))?;
-    let (segment, writer) = Segment::open(path.clone(), base, size, position).map_err(OpenError::io("map", &path))?;
-    segment.reserve_all().map_err(OpenError::io("reserve the space of", &path))?;
+    let opened = Segment::open_to_write(path.clone(), base, size, position, &paths.files);
+    let (segment, writer) = opened.map_err(OpenError::io("reserve the space of", &path))?;
     Ok((segment, writer, position))
 }
 
-fn create(dir: &Path, base: i64, size: usize) -> Result<Tail, OpenError> {
-    let (segment, writer) = Segment::create(dir, base, size).map_err(OpenError::io("create a log segment in", dir))?;
+fn create(paths: &LogPaths, base: i64, size: usize) -> Result<Tail, OpenError> {
+    let dir = paths.for_segment(base);
+    let created = Segment::create(dir, base, size, &paths.files);
+    let (segment, writer) = created.map_err(OpenError::io("create a log segment in", dir))?;
     Ok((segment, writer, 0))
 }
 
@@ -271,7 +271,8 @@ impl Walk<'_> {
     fn start(&self, segments: &[Arc<Segment>]) -> usize {
         let size = self.options.segment_size;
         let candidate = |segment: &Arc<Segment>| {
-            let view = record::parse(segment.bytes(0, size)?, self.options.check_crc).ok()?;
+            let map = segment.mapped().ok()?;
+            let view = record::parse(map.get(0, size)?, self.options.check_crc).ok()?;
             let time = view.store_timestamp();
             let known = if self.options.abnormal {
                 time <= self.options.checkpoint_ms
@@ -297,11 +298,10 @@ impl Walk<'_> {
     }
 
     /// Where to begin in a segment: at the last record of a clean stop, should it still be there.
-    fn begin_in(&self, segment: &Segment) -> usize {
+    fn begin_in(&self, segment: &Segment, map: &Map) -> usize {
         let last = self.options.last_record.filter(|last| segment.base <= *last && *last < segment.end());
         let at = last.map_or(0, |last| (last - segment.base) as usize);
-        let whole =
-            segment.bytes(at, self.options.segment_size).is_some_and(|bytes| record::parse(bytes, true).is_ok());
+        let whole = map.get(at, self.options.segment_size).is_some_and(|bytes| record::parse(bytes, true).is_ok());
         if whole {
             at
         } else {
@@ -309,10 +309,11 @@ impl Walk<'_> {
         }
     }
 
-    fn segment(&mut self, segment: &Segment) -> Result<Ended, OpenError> {
+    fn segment(&mut self, segment: &Arc<Segment>) -> Result<Ended, OpenError> {
         let size = self.options.segment_size;
-        let mut at = self.begin_in(segment);
-        while let Some(bytes) = segment.bytes(at, size).filter(|bytes| !bytes.is_empty()) {
+        let map = segment.mapped().map_err(OpenError::io("map", &segment.path))?;
+        let mut at = self.begin_in(segment, &map);
+        while let Some(bytes) = map.get(at, size).filter(|bytes| !bytes.is_empty()) {
             let parsed = match record::parse(bytes, self.options.check_crc) {
                 Err(RecordError::BodyCrc { .. }) => self.keep_flushed(segment, bytes, at),
                 parsed => parsed,

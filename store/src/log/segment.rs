@@ -1,12 +1,18 @@
 //! One file of the log: fixed size, space reserved before anything is written, mapped, named by the offset of its first
 //! byte.
 //!
-//! A segment lives as long as somebody holds it or bytes cut from it: deleting it removes its name only.
+//! A segment lives as long as somebody holds it or bytes cut from it: deleting it removes its name only. A complete one is opened when
+//! somebody needs it, and closed when it is among the least recently used files ([`OpenFiles`]).
+//!
+//! Locks: `open`, for moments; a read lock when the file is open.
 use crate::disk::{self, File};
 use crate::error::ReadError;
-use crate::platform::{Map, MapWriter, NowaitRead};
+use crate::open_files::{Closable, OpenFiles, Used};
+use crate::platform::{Map, MapWriter};
+use crate::resident::ResidentWindow;
 use crate::WouldBlock;
 use bytes::Bytes;
+use parking_lot::RwLock;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -19,19 +25,30 @@ pub(crate) fn file_name(base: u64) -> String {
     format!("{base:0NAME_DIGITS$}")
 }
 
-/// A file of the log.
+/// A file of the log. Closed while it is not needed, but for the one that is written to and the one prepared behind it.
 #[derive(Debug)]
 pub(crate) struct Segment {
     /// Offset of its first byte in the log.
     pub base: i64,
     pub path: PathBuf,
+    size: usize,
+    open: RwLock<Option<Arc<OpenSegment>>>,
+    used: Used,
+    /// Pages known to be in memory.
+    resident: ResidentWindow,
+    files: Arc<OpenFiles>,
+}
+
+/// An open segment.
+#[derive(Debug)]
+struct OpenSegment {
     file: File,
     map: Arc<Map>,
 }
 
 impl Segment {
     /// Creates the segment at `base` with all its space reserved. The name appears when it is complete.
-    pub fn create(dir: &Path, base: i64, size: usize) -> io::Result<(Arc<Segment>, MapWriter)> {
+    pub fn create(dir: &Path, base: i64, size: usize, files: &Arc<OpenFiles>) -> io::Result<(Arc<Segment>, MapWriter)> {
         let path = dir.join(file_name(base as u64));
         let file = File::open_or_create(&path)?;
         // Forced to the disk before it is needed: a power cut must not leave a segment of another length in the middle.
@@ -41,95 +58,163 @@ impl Segment {
             let _ = disk::remove_file(&path);
             return Err(error);
         }
-        Self::map(base, path, file, size, 0)
+        Self::write_to(base, path, file, size, 0, files)
     }
 
-    /// Opens an existing file whose size was checked; `readable` bytes of it can be read. The writer is for the last one.
-    pub fn open(path: PathBuf, base: i64, size: usize, readable: usize) -> io::Result<(Arc<Segment>, MapWriter)> {
+    /// A complete file whose size was checked, to be opened when needed.
+    pub fn complete(path: PathBuf, base: i64, size: usize, files: &Arc<OpenFiles>) -> Arc<Segment> {
+        Arc::new(Self::new(base, path, size, None, files))
+    }
+
+    /// Opens the file in which the log ends; `readable` bytes of it can be read. Its space is reserved before anything is written,
+    /// for somebody else may have made it.
+    pub fn open_to_write(
+        path: PathBuf,
+        base: i64,
+        size: usize,
+        readable: usize,
+        files: &Arc<OpenFiles>,
+    ) -> io::Result<(Arc<Segment>, MapWriter)> {
         let file = File::open(&path)?;
-        Self::map(base, path, file, size, readable)
+        file.reserve(0, size as u64)?;
+        Self::write_to(base, path, file, size, readable, files)
     }
 
-    fn map(
+    fn new(base: i64, path: PathBuf, size: usize, open: Option<OpenSegment>, files: &Arc<OpenFiles>) -> Segment {
+        let (open, files) = (RwLock::new(open.map(Arc::new)), files.clone());
+        Segment { base, path, size, open, used: Used::default(), resident: ResidentWindow::default(), files }
+    }
+
+    fn write_to(
         base: i64,
         path: PathBuf,
         file: File,
         size: usize,
         readable: usize,
+        files: &Arc<OpenFiles>,
     ) -> io::Result<(Arc<Segment>, MapWriter)> {
         let writer = Map::open(&file, size, readable)?;
-        let segment = Segment { base, path, file, map: writer.map().clone() };
-        Ok((Arc::new(segment), writer))
+        let open = OpenSegment { file, map: writer.map().clone() };
+        let segment = Arc::new(Self::new(base, path, size, Some(open), files));
+        segment.register();
+        Ok((segment, writer))
     }
 
-    /// Makes sure that the space of a file made by somebody else is reserved, before it is written through the map.
-    pub fn reserve_all(&self) -> io::Result<()> {
-        self.file.reserve(0, self.map.len() as u64)
+    /// Counts as an open file from now on.
+    fn register(self: &Arc<Self>) {
+        let this = Arc::downgrade(self);
+        self.files.opened(this);
+    }
+
+    /// The open file. May wait for the disk when it was closed.
+    fn opened(self: &Arc<Self>) -> io::Result<Arc<OpenSegment>> {
+        self.used.set();
+        if let Some(open) = self.open.read().as_ref() {
+            return Ok(open.clone());
+        }
+        let mut open = self.open.write();
+        if let Some(open) = open.as_ref() {
+            return Ok(open.clone());
+        }
+        let file = File::open(&self.path)?;
+        if file.len()? != self.size as u64 {
+            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the file has another length than at the start"));
+        }
+        // Closed segments are complete: nothing is written to them any more.
+        let map = Map::open(&file, self.size, self.size)?.map().clone();
+        let opened = Arc::new(OpenSegment { file, map });
+        *open = Some(opened.clone());
+        drop(open);
+        self.register();
+        Ok(opened)
     }
 
     /// Bytes of the file.
     pub fn size(&self) -> usize {
-        self.map.len()
+        self.size
     }
 
     /// Offset of the first byte behind the segment.
     pub fn end(&self) -> i64 {
-        self.base + self.size() as i64
+        self.base + self.size as i64
     }
 
-    /// The map.
-    pub fn mapped(&self) -> &Arc<Map> {
-        &self.map
+    /// The map. May wait for the disk when the file was closed.
+    pub fn mapped(self: &Arc<Self>) -> io::Result<Arc<Map>> {
+        Ok(self.opened()?.map.clone())
     }
 
-    /// The bytes `from..to` of the file; None when they were not written yet.
-    pub fn bytes(&self, from: usize, to: usize) -> Option<&[u8]> {
-        self.map.get(from, to)
-    }
-
-    /// The same as shared bytes.
-    pub fn share(&self, from: usize, to: usize) -> Option<Bytes> {
-        self.map.share(from, to)
+    /// The bytes `from..to` of the file through the map; None when they were not written yet.
+    pub fn share(self: &Arc<Self>, from: usize, to: usize) -> Result<Option<Bytes>, ReadError> {
+        let open = self.opened().map_err(|source| self.failed(from, to - from, source))?;
+        Ok(open.map.share(from, to))
     }
 
     /// The first byte of `from..to` that is not zero.
-    pub fn first_nonzero(&self, from: usize, to: usize) -> io::Result<Option<usize>> {
-        let found = self.file.first_nonzero(from as u64, to as u64)?;
+    pub fn first_nonzero(self: &Arc<Self>, from: usize, to: usize) -> io::Result<Option<usize>> {
+        let found = self.opened()?.file.first_nonzero(from as u64, to as u64)?;
         Ok(found.map(|at| at as usize))
     }
 
-    /// Reads `from..to` into a buffer. Without `blocking` only if all of it is in memory.
-    pub fn read(&self, from: usize, to: usize, blocking: bool) -> Result<Result<Bytes, WouldBlock>, ReadError> {
-        let mut buffer = vec![0; to - from];
-        if self.read_into(&mut buffer, from, blocking)? {
-            Ok(Ok(Bytes::from(buffer)))
-        } else {
-            Ok(Err(WouldBlock))
-        }
-    }
-
-    /// Fills `out` with the bytes at `from`. False: some are not in memory, and `blocking` is not set.
-    pub fn read_into(&self, out: &mut [u8], from: usize, blocking: bool) -> Result<bool, ReadError> {
-        let len = out.len();
-        let failed = |source| ReadError::Io { path: self.path.clone(), offset: self.base + from as i64, len, source };
-        if !blocking {
-            match self.file.read_nowait(out, from as u64).map_err(failed)? {
-                NowaitRead::Done => return Ok(true),
-                NowaitRead::WouldBlock => return Ok(false),
-                NowaitRead::Unsupported if !self.map.is_resident(from, from + len) => return Ok(false),
-                NowaitRead::Unsupported => {}
+    /// The bytes `from..to` of older data: through the map when they are in memory; else, with `blocking`, read into a buffer.
+    pub fn read(
+        self: &Arc<Self>,
+        from: usize,
+        to: usize,
+        blocking: bool,
+    ) -> Result<Result<Bytes, WouldBlock>, ReadError> {
+        let open = self.opened().map_err(|source| self.failed(from, to - from, source))?;
+        if self.resident.holds(&open.map, from, to) {
+            open.file.ask(from as u64, to - from).map_err(|source| self.failed(from, to - from, source))?;
+            if let Some(bytes) = open.map.share(from, to) {
+                return Ok(Ok(bytes));
             }
         }
-        self.file.read_at(out, from as u64).map_err(failed)?;
-        Ok(true)
+        if !blocking {
+            return Ok(Err(WouldBlock));
+        }
+        let mut buffer = vec![0; to - from];
+        self.read_from(&open, &mut buffer, from)?;
+        Ok(Ok(Bytes::from(buffer)))
+    }
+
+    /// Fills `out` with the bytes at `from`. May wait for the disk.
+    pub fn read_into(self: &Arc<Self>, out: &mut [u8], from: usize) -> Result<(), ReadError> {
+        let open = self.opened().map_err(|source| self.failed(from, out.len(), source))?;
+        self.read_from(&open, out, from)
+    }
+
+    fn read_from(&self, open: &OpenSegment, out: &mut [u8], from: usize) -> Result<(), ReadError> {
+        let len = out.len();
+        open.file.read_at(out, from as u64).map_err(|source| self.failed(from, len, source))
+    }
+
+    fn failed(&self, from: usize, len: usize, source: io::Error) -> ReadError {
+        ReadError::Io { path: self.path.clone(), offset: self.base + from as i64, len, source }
     }
 
     /// Last change of the file, milliseconds since the epoch; 0 when it cannot be asked.
     pub fn modified_ms(&self) -> i64 {
-        let modified = self.file.system().metadata().and_then(|meta| meta.modified()).ok();
+        let modified = std::fs::metadata(&self.path).and_then(|meta| meta.modified()).ok();
         modified
             .and_then(|time| time.duration_since(std::time::UNIX_EPOCH).ok())
             .map_or(0, |since| since.as_millis() as i64)
+    }
+}
+
+impl Closable for Segment {
+    fn take_used(&self) -> bool {
+        self.used.take()
+    }
+
+    fn close(&self) -> bool {
+        let Some(mut open) = self.open.try_write() else { return false };
+        // One that is written to, or will be, has bytes that may not be read yet; another map would not know which.
+        let complete = open.as_ref().is_none_or(|open| open.map.readable() == self.size);
+        if complete {
+            *open = None;
+        }
+        complete
     }
 }
 

@@ -1,13 +1,16 @@
 //! Files of a consume queue: full length from the start, sparse, mapped when first needed and closed at once: a map needs
-//! no descriptor.
+//! no descriptor. Which maps stay, [`OpenFiles`](crate::open_files::OpenFiles) says.
+use super::Queue;
 use crate::disk::File;
+use crate::open_files::{Closable, Used};
 use crate::options::UNIT_BYTES;
 use crate::platform::{Map, MapWriter};
+use crate::resident::ResidentWindow;
 use crate::types::Unit;
 use parking_lot::Mutex;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 /// One file.
 #[derive(Debug)]
@@ -15,18 +18,19 @@ pub(crate) struct QueueFile {
     /// Position of its first byte in the stream of units.
     pub base: u64,
     pub path: PathBuf,
+    /// Whose file it is.
+    queue: Weak<Queue>,
     map: Mutex<Option<Arc<Map>>>,
+    pub used: Used,
+    /// Pages known to be in memory.
+    pub resident: ResidentWindow,
 }
 
 impl QueueFile {
-    /// A complete file, to be mapped when needed.
-    pub fn complete(base: u64, path: PathBuf) -> Self {
-        Self { base, path, map: Mutex::new(None) }
-    }
-
-    /// A file that is mapped already.
-    pub fn mapped(base: u64, path: PathBuf, map: Arc<Map>) -> Self {
-        Self { base, path, map: Mutex::new(Some(map)) }
+    /// A file, to be mapped when needed unless `map` is given.
+    pub fn new(base: u64, path: PathBuf, queue: Weak<Queue>, map: Option<Arc<Map>>) -> Self {
+        let (used, resident) = (Used::default(), ResidentWindow::default());
+        Self { base, path, queue, map: Mutex::new(map), used, resident }
     }
 
     /// The unit at `at` bytes, without mapping the file for it. May wait for the disk.
@@ -46,11 +50,13 @@ impl QueueFile {
         File::open_to_read(&self.path)?.read_at(out, at as u64)
     }
 
-    /// Its map. May wait for the disk the first time.
-    pub fn map(&self, file_bytes: usize) -> io::Result<Arc<Map>> {
+    /// Its map, and whether it was made just now: then the file is to be registered as open. May wait for the disk when it was
+    /// closed.
+    pub fn map(&self, file_bytes: usize) -> io::Result<(Arc<Map>, bool)> {
+        self.used.set();
         let mut map = self.map.lock();
         if let Some(map) = map.as_ref() {
-            return Ok(map.clone());
+            return Ok((map.clone(), false));
         }
         // A reader creates nothing: a file that is gone is an error, and so is one of another length.
         let file = File::open(&self.path)?;
@@ -59,7 +65,22 @@ impl QueueFile {
         }
         let made = map_random(&file, file_bytes, file_bytes)?.map().clone();
         *map = Some(made.clone());
-        Ok(made)
+        Ok((made, true))
+    }
+}
+
+impl Closable for QueueFile {
+    fn take_used(&self) -> bool {
+        self.used.take()
+    }
+
+    fn close(&self) -> bool {
+        // The queue's right to write to the file goes first. A queue that is busy is no candidate.
+        if self.queue.upgrade().is_some_and(|queue| !queue.stop_writing_to(self.base)) {
+            return false;
+        }
+        *self.map.lock() = None;
+        true
     }
 }
 

@@ -4,6 +4,7 @@
 //! then one topic's list; neither is taken under the append lock.
 use super::{Form, Queue};
 use crate::error::OpenError;
+use crate::open_files::OpenFiles;
 use crate::options::StoreOptions;
 use parking_lot::{Mutex, RwLock};
 use std::collections::{HashMap, HashSet};
@@ -30,17 +31,19 @@ pub(crate) struct QueueTable {
     topics: RwLock<HashMap<Arc<str>, Arc<Topic>>>,
     /// Queues with units that are not on the disk.
     dirty: Mutex<Vec<Arc<Queue>>>,
+    /// Bounds how many files are open.
+    pub files: Arc<OpenFiles>,
 }
 
 impl QueueTable {
     /// An empty table.
-    pub fn new(options: &StoreOptions) -> Self {
+    pub fn new(options: &StoreOptions, files: Arc<OpenFiles>) -> Self {
         let (dir, file_bytes) = (options.consume_queue_dir(), options.consume_queue_file_bytes());
         let batch_topics = RwLock::new(options.batch_topics.iter().cloned().collect());
         let (batch_dir, batch_file_bytes) =
             (options.batch_consume_queue_dir(), options.batch_consume_queue_file_bytes());
         let (topics, dirty) = (RwLock::default(), Mutex::default());
-        Self { dir, file_bytes, batch_dir, batch_file_bytes, batch_topics, topics, dirty }
+        Self { dir, file_bytes, batch_dir, batch_file_bytes, batch_topics, topics, dirty, files }
     }
 
     /// New queues of this topic are batch consume queues.
@@ -89,7 +92,7 @@ impl QueueTable {
                     Form::Batch => (&self.batch_dir, Form::Batch, self.batch_file_bytes),
                 };
                 let dir = dir.join(topic).join(id.to_string());
-                let queue = Arc::new(Queue::new(entry.name.clone(), id, dir, form, file_bytes));
+                let queue = Queue::new(entry.name.clone(), id, dir, form, file_bytes, &self.files);
                 queues.insert(at, queue.clone());
                 queue
             }

@@ -15,6 +15,7 @@ use crate::error::OpenError;
 use crate::index::file::Shape;
 use crate::index::files::IndexFiles;
 use crate::index::{entries_from, IndexEntry, IndexOptions, IndexedRecord, KnownProperties};
+use crate::open_files::OpenFiles;
 use crate::options::StoreOptions;
 use crate::queue::batch::{is_batch, BatchUnit, BATCH_UNIT_BYTES};
 use crate::queue::QueueTable;
@@ -115,8 +116,10 @@ impl<'a> Rebuild<'a> {
         let known = files.iter().find_map(|file| file.shape);
         let given = directory.options.index_shape.map(|(slots, entries)| Shape { slots, entries });
         let shape = known.or(given).unwrap_or_else(|| Shape::new(&IndexOptions::default()));
-        let index = IndexFiles::load(&work.join("index"), shape, checkpoint, false).map_err(index_error(work))?;
-        let queues = QueueTable::new(&options);
+        let files = OpenFiles::new(options.mapped_files_max);
+        let index = IndexFiles::load(&work.join("index"), shape, checkpoint, false, &files);
+        let index = index.map_err(index_error(work))?;
+        let queues = QueueTable::new(&options, files);
         let (entries, done) = (Vec::new(), Repaired::default());
         Ok(Rebuild { queues, options, topics, directory, index, entries, done })
     }

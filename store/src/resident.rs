@@ -1,0 +1,69 @@
+//! Which part of a mapped file is in memory, asked of the system once for many reads.
+//!
+//! A reader that goes on through a file asks about a window and then reads dozens of times without a system call. The answer holds
+//! for a moment: should the pages be evicted sooner, one read waits for the disk, once.
+//!
+//! Threads: any reader stores what it was told; the newest answer wins.
+use crate::index::now_ms;
+use crate::platform::Map;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Bytes asked about at once. More would make asking dear where many readers go through one file, less would make one reader ask
+/// more often.
+const WINDOW_BYTES: usize = 128 * 1024;
+/// How long the answer holds.
+const HOLDS_MS: u32 = 1000;
+
+/// The window of a file that was last found to be in memory.
+#[derive(Debug, Default)]
+pub(crate) struct ResidentWindow {
+    /// Number of the window (upper half) and when, milliseconds (lower half).
+    known: AtomicU64,
+}
+
+impl ResidentWindow {
+    /// True when reading the bytes `from..to` of `map` will most likely not wait for the disk.
+    pub fn holds(&self, map: &Map, from: usize, to: usize) -> bool {
+        let window = from / WINDOW_BYTES;
+        let (start, end) = (window * WINDOW_BYTES, ((window + 1) * WINDOW_BYTES).min(map.readable()));
+        if to > end {
+            return map.is_resident(from, to);
+        }
+        let (number, now) = (window as u32, now_ms() as u32);
+        let known = self.known.load(Ordering::Relaxed);
+        if (known >> 32) as u32 == number && now.wrapping_sub(known as u32) < HOLDS_MS {
+            return true;
+        }
+        if !map.is_resident(start, end) {
+            return map.is_resident(from, to);
+        }
+        self.known.store(u64::from(number) << 32 | u64::from(now), Ordering::Relaxed);
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::disk::File;
+
+    /// What is in memory is found to be, inside a window, across two and at the end of the file.
+    #[test]
+    fn written_pages_are_in_memory() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = File::create_new(&dir.path().join("file")).unwrap();
+        let len = 3 * WINDOW_BYTES + 5000;
+        file.write_at(&vec![1; len], 0).unwrap();
+        let map = Map::open(&file, len, len).unwrap().map().clone();
+        let resident = ResidentWindow::default();
+        for (from, to) in [(0, 100), (WINDOW_BYTES - 1, WINDOW_BYTES + 1), (3 * WINDOW_BYTES, len), (0, len)] {
+            assert!(resident.holds(&map, from, to), "{from}..{to}");
+        }
+        let hole = File::create_new(&dir.path().join("hole")).unwrap();
+        hole.resize(len as u64).unwrap();
+        let map = Map::open(&hole, len, len).unwrap().map().clone();
+        // Where the system can tell: nobody has touched the hole.
+        let resident = ResidentWindow::default();
+        assert_eq!(resident.holds(&map, 10, 20), !cfg!(target_os = "linux"));
+    }
+}
