@@ -3,7 +3,6 @@ use crate::frames::{Template, FIRST_OPAQUE};
 use bytes::{Buf, BytesMut};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::Arc;
-use std::time::Instant;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -16,29 +15,27 @@ pub struct Shared {
     pub stop: AtomicBool,
 }
 
-/// What one connection saw.
-#[derive(Debug, Default)]
-pub struct Seen {
-    /// Latencies in nanoseconds, only with one request in flight.
-    pub latencies: Vec<u64>,
-    /// Requests refused with SYSTEM_BUSY: sent again, not counted as done.
-    pub refused: u64,
-}
-
-/// Keeps `window` sends in flight until told to stop.
-pub async fn sends(address: &str, template: Template, window: usize, shared: Arc<Shared>) -> Result<Seen, String> {
+/// Keeps `window` sends in flight until told to stop; the variable number goes round below `numbers`. A send that is refused with
+/// SYSTEM_BUSY is sent again and not counted.
+pub async fn sends(
+    address: &str,
+    template: Template,
+    window: usize,
+    numbers: u64,
+    shared: Arc<Shared>,
+) -> Result<(), String> {
     let mut stream = connect(address).await?;
-    let mut seen = Seen::default();
-    let (mut opaque, mut input, mut output) = (FIRST_OPAQUE, BytesMut::with_capacity(256 << 10), Vec::new());
+    let (mut opaque, mut number) = (FIRST_OPAQUE, 0);
+    let (mut input, mut output) = (BytesMut::with_capacity(256 << 10), Vec::new());
     let mut to_send = window;
     while !shared.stop.load(Ordering::Relaxed) {
         output.clear();
         for _ in 0..to_send {
-            template.put(&mut output, opaque, 0);
+            template.put(&mut output, opaque, number);
+            number = if number + 1 >= numbers { 0 } else { number + 1 };
             opaque = if opaque > FIRST_OPAQUE + 1_000_000_000 { FIRST_OPAQUE } else { opaque + 1 };
         }
-        let started = Instant::now();
-        stream.write_all(&output).await.map_err(|e| format!("{address}: {e}"))?;
+        write(&mut stream, &output, address).await?;
         let mut done = 0;
         to_send = 0;
         while to_send == 0 {
@@ -48,56 +45,68 @@ pub async fn sends(address: &str, template: Template, window: usize, shared: Arc
                 to_send += 1;
             }
         }
-        seen.refused += to_send as u64 - done;
-        if window == 1 {
-            seen.latencies.push(started.elapsed().as_nanos() as u64);
-        }
         shared.done.fetch_add(done, Ordering::Relaxed);
     }
-    Ok(seen)
+    Ok(())
 }
 
 /// Pulls 32 messages at a time from offset 0 to `end`, round and round, until told to stop.
-pub async fn pulls(address: &str, template: Template, end: u64, shared: Arc<Shared>) -> Result<Seen, String> {
+pub async fn pulls(address: &str, template: Template, end: u64, shared: Arc<Shared>) -> Result<(), String> {
     let mut stream = connect(address).await?;
     let (mut offset, mut input, mut output) = (0, BytesMut::with_capacity(256 << 10), Vec::new());
     while !shared.stop.load(Ordering::Relaxed) {
         output.clear();
         template.put(&mut output, FIRST_OPAQUE, offset);
-        stream.write_all(&output).await.map_err(|e| format!("{address}: {e}"))?;
-        let frame = loop {
-            if let Some(frame) = take_frame(&mut input) {
-                break frame;
-            }
-            read(&mut stream, &mut input, address).await?;
-        };
+        write(&mut stream, &output, address).await?;
+        let frame = next_frame(&mut stream, &mut input, address).await?;
         check(&frame, address)?;
-        let count = records(&frame);
+        let count = records(body_of(&frame)).count() as u64;
         shared.done.fetch_add(count, Ordering::Relaxed);
         offset = if offset + count >= end || count == 0 { 0 } else { offset + count };
     }
-    Ok(Seen::default())
+    Ok(())
 }
 
-/// One request and its whole answer frame.
-pub async fn one(address: &str, template: &Template) -> Result<BytesMut, String> {
+/// One request for each number below `numbers`, and all their answers, which must be successes.
+pub async fn each(address: &str, template: &Template, numbers: u64) -> Result<(), String> {
+    /// Requests in flight.
+    const WINDOW: u64 = 64;
     let mut stream = connect(address).await?;
     let (mut input, mut output) = (BytesMut::new(), Vec::new());
-    template.put(&mut output, FIRST_OPAQUE, 0);
-    stream.write_all(&output).await.map_err(|e| format!("{address}: {e}"))?;
-    loop {
-        if let Some(frame) = take_frame(&mut input) {
-            check(&frame, address)?;
-            return Ok(frame);
+    let mut sent = 0;
+    for answered in 0..numbers {
+        output.clear();
+        while sent < numbers && sent < answered + WINDOW {
+            template.put(&mut output, FIRST_OPAQUE + sent as i32, sent);
+            sent += 1;
         }
-        read(&mut stream, &mut input, address).await?;
+        write(&mut stream, &output, address).await?;
+        let frame = next_frame(&mut stream, &mut input, address).await?;
+        check(&frame, address)?;
     }
+    Ok(())
 }
 
-async fn connect(address: &str) -> Result<TcpStream, String> {
+/// A connection.
+pub async fn connect(address: &str) -> Result<TcpStream, String> {
     let stream = TcpStream::connect(address).await.map_err(|e| format!("cannot connect to {address}: {e}"))?;
     stream.set_nodelay(true).map_err(|e| e.to_string())?;
     Ok(stream)
+}
+
+/// Writes everything.
+pub async fn write(stream: &mut TcpStream, output: &[u8], address: &str) -> Result<(), String> {
+    stream.write_all(output).await.map_err(|e| format!("{address}: {e}"))
+}
+
+/// Reads until a frame is complete.
+pub async fn next_frame(stream: &mut TcpStream, input: &mut BytesMut, address: &str) -> Result<BytesMut, String> {
+    loop {
+        if let Some(frame) = take_frame(input) {
+            return Ok(frame);
+        }
+        read(stream, input, address).await?;
+    }
 }
 
 async fn read(stream: &mut TcpStream, input: &mut BytesMut, address: &str) -> Result<(), String> {
@@ -109,7 +118,7 @@ async fn read(stream: &mut TcpStream, input: &mut BytesMut, address: &str) -> Re
 }
 
 /// The next complete frame without its length word.
-fn take_frame(input: &mut BytesMut) -> Option<BytesMut> {
+pub fn take_frame(input: &mut BytesMut) -> Option<BytesMut> {
     let length = input.get(..4)?;
     let length = u32::from_be_bytes([length[0], length[1], length[2], length[3]]) as usize;
     if input.len() < 4 + length {
@@ -120,7 +129,7 @@ fn take_frame(input: &mut BytesMut) -> Option<BytesMut> {
 }
 
 /// True for success, false for SYSTEM_BUSY; any other answer ends the run.
-fn check(frame: &[u8], address: &str) -> Result<bool, String> {
+pub fn check(frame: &[u8], address: &str) -> Result<bool, String> {
     let header = &frame[4..];
     // Text and two bytes stand for code 0 and code 2; nothing is built for an answer.
     let (success, busy): (&[u8], &[u8]) =
@@ -134,17 +143,19 @@ fn check(frame: &[u8], address: &str) -> Result<bool, String> {
     Err(format!("{address} answered {}", String::from_utf8_lossy(&header[..header.len().min(300)])))
 }
 
-/// Number of records in the body of a pull answer.
-fn records(frame: &[u8]) -> u64 {
+/// The body of a frame.
+pub fn body_of(frame: &[u8]) -> &[u8] {
     let header = u32::from_be_bytes([0, frame[1], frame[2], frame[3]]) as usize;
-    let (mut body, mut count) = (&frame[4 + header..], 0);
-    while body.len() >= 4 {
-        let size = u32::from_be_bytes([body[0], body[1], body[2], body[3]]) as usize;
-        if size == 0 || size > body.len() {
-            break;
-        }
-        body = &body[size..];
-        count += 1;
-    }
-    count
+    &frame[4 + header..]
+}
+
+/// The records in the body of a pull answer.
+pub fn records(mut body: &[u8]) -> impl Iterator<Item = &[u8]> {
+    std::iter::from_fn(move || {
+        let word = body.first_chunk::<4>()?;
+        let size = u32::from_be_bytes(*word) as usize;
+        let (record, rest) = body.split_at_checked(size).filter(|_| size > 0)?;
+        body = rest;
+        Some(record)
+    })
 }

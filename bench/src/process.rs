@@ -1,5 +1,6 @@
-//! What the kernel says about a process: processor time used and anonymous memory held. Linux only; zero elsewhere.
+//! What the kernel says about a process (Linux only; zero elsewhere), and signals to it.
 use std::fs;
+use std::process::Command;
 
 /// User and system time of process `pid` so far, in microseconds.
 pub fn cpu_micros(pid: u32) -> u64 {
@@ -12,9 +13,21 @@ pub fn cpu_micros(pid: u32) -> u64 {
     ticks * 10_000
 }
 
-/// Anonymous resident memory of process `pid`, in KiB.
-pub fn anonymous_kib(pid: u32) -> u64 {
+/// Resident memory of process `pid`, mapped files included, in KiB.
+pub fn resident_kib(pid: u32) -> u64 {
     let Ok(status) = fs::read_to_string(format!("/proc/{pid}/status")) else { return 0 };
-    let line = status.lines().find_map(|l| l.strip_prefix("RssAnon:"));
+    let line = status.lines().find_map(|l| l.strip_prefix("VmRSS:"));
     line.and_then(|l| l.trim().split(' ').next()).and_then(|n| n.parse().ok()).unwrap_or(0)
+}
+
+/// Sends a signal (`TERM`, `STOP`, `CONT`) to process `pid`. One that is gone needs none.
+pub fn signal(pid: u32, name: &str) {
+    let _ = Command::new("kill").arg(format!("-{name}")).arg(pid.to_string()).status();
+}
+
+/// Allows this process, and those it starts, as many open files as the system lets it.
+pub fn raise_open_files() {
+    use rustix::process::{getrlimit, setrlimit, Resource, Rlimit};
+    let limit = getrlimit(Resource::Nofile);
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
 }

@@ -1,136 +1,111 @@
-//! Medians, spreads and ratios of the runs, and the raw numbers as JSON.
-use crate::target::Target;
-use serde_json::{json, Value};
-use std::collections::BTreeMap;
-use std::fmt;
-use std::path::Path;
+//! What was measured beside what was wanted, as a table.
+use std::fmt::Write as _;
 
-/// One run of one scenario against one target.
+/// What a ratio must be.
+#[derive(Debug, Clone, Copy)]
+pub enum Wanted {
+    /// Ours is at least this part of the other number.
+    AtLeast(f64),
+    /// Ours is at most this part of the other number.
+    AtMost(f64),
+    /// Only told.
+    Nothing,
+}
+
+/// A number beside another one.
 #[derive(Debug, Clone)]
-pub struct Outcome {
-    /// Messages per second.
-    pub per_second: f64,
-    /// Processor time of the server per message, microseconds.
-    pub cpu_micros: f64,
-    /// Round trip of one request at a time, microseconds.
-    pub latency_p50_micros: Option<f64>,
-    /// The slowest hundredth.
-    pub latency_p99_micros: Option<f64>,
-    /// Requests that the server refused as too busy, warm-up included.
-    pub refused: u64,
+pub struct Comparison {
+    /// What was measured.
+    pub what: String,
+    /// Of both numbers.
+    pub unit: &'static str,
+    /// FerroMQ's number.
+    pub ours: f64,
+    /// What it is compared with: another server, another state of ours, or a limit.
+    pub beside: &'static str,
+    /// Its number.
+    pub theirs: f64,
+    /// The target.
+    pub wanted: Wanted,
 }
 
-impl fmt::Display for Outcome {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:>10.0}/s  {:>7.2} us CPU each", self.per_second, self.cpu_micros)?;
-        if let (Some(p50), Some(p99)) = (self.latency_p50_micros, self.latency_p99_micros) {
-            write!(f, "  p50 {p50:.0} us, p99 {p99:.0} us")?;
-        }
-        if self.refused > 0 {
-            write!(f, "  ({} refused as too busy)", self.refused)?;
-        }
-        Ok(())
-    }
-}
-
-/// All runs.
-#[derive(Debug, Default)]
-pub struct Results {
-    runs: BTreeMap<(String, String), Vec<Outcome>>,
-    starts: BTreeMap<String, Vec<(f64, u64)>>,
-}
-
-type Pick = fn(&Outcome) -> Option<f64>;
-
-/// Rows of the table: name and the number it shows.
-const ROWS: &[(&str, Pick)] = &[
-    ("messages/s", |o| Some(o.per_second)),
-    ("CPU us/message", |o| Some(o.cpu_micros)),
-    ("p50 us", |o| o.latency_p50_micros),
-    ("p99 us", |o| o.latency_p99_micros),
-];
-
-impl Results {
-    /// Notes how a target started.
-    pub fn started(&mut self, target: &str, t: &Target) {
-        self.starts.entry(target.into()).or_default().push((t.ready_ms, t.anonymous_kib));
+impl Comparison {
+    fn ratio(&self) -> f64 {
+        self.ours / self.theirs.max(f64::MIN_POSITIVE)
     }
 
-    /// Adds a run.
-    pub fn add(&mut self, target: &str, scenario: &str, outcome: Outcome) {
-        self.runs.entry((scenario.into(), target.into())).or_default().push(outcome);
-    }
-
-    fn numbers(&self, scenario: &str, target: &str, pick: Pick) -> Option<Vec<f64>> {
-        let runs = self.runs.get(&(scenario.to_string(), target.to_string()))?;
-        let mut numbers: Vec<f64> = runs.iter().filter_map(pick).collect();
-        numbers.sort_by(f64::total_cmp);
-        (!numbers.is_empty()).then_some(numbers)
-    }
-
-    /// Prints the tables.
-    pub fn print(&self) {
-        println!("| scenario | what | ferromq (min..max) | apache (min..max) | echo | ferromq/apache | ferromq/echo |");
-        println!("|---|---|---|---|---|---|---|");
-        let mut scenarios: Vec<&String> = self.runs.keys().map(|(s, _)| s).collect();
-        scenarios.dedup();
-        for scenario in scenarios {
-            for (row, pick) in ROWS {
-                let [ours, apache, echo] = ["ferromq", "apache", "echo"].map(|t| self.numbers(scenario, t, *pick));
-                let Some(ours) = ours else { continue };
-                let ratio = |other: &Option<Vec<f64>>| {
-                    other.as_ref().map_or("-".into(), |o| format!("{:.3}", median(&ours) / median(o)))
-                };
-                println!(
-                    "| {scenario} | {row} | {} | {} | {} | {} | {} |",
-                    spread(&Some(ours.clone())),
-                    spread(&apache),
-                    spread(&echo),
-                    ratio(&apache),
-                    ratio(&echo)
-                );
-            }
-        }
-        for (target, starts) in &self.starts {
-            let mut ready: Vec<f64> = starts.iter().map(|s| s.0).collect();
-            let mut memory: Vec<f64> = starts.iter().map(|s| s.1 as f64 / 1024.0).collect();
-            ready.sort_by(f64::total_cmp);
-            memory.sort_by(f64::total_cmp);
-            println!(
-                "{target}: ready in {:.0} ms, {:.1} MiB anonymous memory after start",
-                median(&ready),
-                median(&memory)
-            );
+    /// False when the target is missed. A number that is none misses.
+    pub fn is_met(&self) -> bool {
+        match self.wanted {
+            Wanted::AtLeast(ratio) => self.ratio() >= ratio,
+            Wanted::AtMost(ratio) => self.ratio() <= ratio,
+            Wanted::Nothing => true,
         }
     }
 
-    /// Writes every number to a new file in `folder`.
-    pub fn save(&self, folder: &Path) -> Result<(), String> {
-        std::fs::create_dir_all(folder).map_err(|e| format!("cannot create {}: {e}", folder.display()))?;
-        let seconds = std::time::UNIX_EPOCH.elapsed().map_or(0, |d| d.as_secs());
-        let path = folder.join(format!("{seconds}.json"));
-        let runs: Vec<Value> = self
-            .runs
-            .iter()
-            .map(|((scenario, target), outcomes)| {
-                json!({"scenario": scenario, "target": target, "runs": outcomes.iter().map(|o| json!({
-                "per_second": o.per_second, "cpu_micros": o.cpu_micros,
-                "p50_micros": o.latency_p50_micros, "p99_micros": o.latency_p99_micros, "refused": o.refused})).collect::<Vec<_>>()})
-            })
-            .collect();
-        let all = json!({"runs": runs, "starts": self.starts});
-        std::fs::write(&path, format!("{all:#}\n")).map_err(|e| format!("cannot write {}: {e}", path.display()))?;
-        println!("raw results: {}", path.display());
-        Ok(())
+    fn line(&self) -> String {
+        let (wanted, met) = match self.wanted {
+            Wanted::AtLeast(ratio) => (format!("≥ {}", number(ratio)), if self.is_met() { "yes" } else { "**no**" }),
+            Wanted::AtMost(ratio) => (format!("≤ {}", number(ratio)), if self.is_met() { "yes" } else { "**no**" }),
+            Wanted::Nothing => ("".into(), ""),
+        };
+        format!(
+            "| {} | {} | {} | {} | {} | {} | {wanted} | {met} |",
+            self.what,
+            self.unit,
+            number(self.ours),
+            self.beside,
+            number(self.theirs),
+            number(self.ratio())
+        )
     }
 }
 
-fn median(sorted: &[f64]) -> f64 {
-    sorted.get(sorted.len() / 2).copied().unwrap_or(0.0)
+/// Three digits at least, no more than make sense.
+fn number(value: f64) -> String {
+    match value.abs() {
+        v if v >= 1000.0 => grouped(value.round() as i64),
+        v if v >= 100.0 => format!("{value:.0}"),
+        v if v >= 10.0 => format!("{value:.1}"),
+        _ => format!("{value:.3}"),
+    }
 }
 
-fn spread(numbers: &Option<Vec<f64>>) -> String {
-    let Some(n) = numbers else { return "-".into() };
-    let digits = usize::from(median(n) < 1000.0) * 2;
-    format!("{:.digits$} ({:.digits$}..{:.digits$})", median(n), n[0], n[n.len() - 1])
+/// With commas between thousands.
+fn grouped(value: i64) -> String {
+    let digits = value.to_string();
+    let mut text = String::new();
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at) % 3 == 0 && digit.is_ascii_digit() {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// The table of all comparisons.
+pub fn table(comparisons: &[Comparison]) -> String {
+    let mut text = String::from("| row | unit | FerroMQ | beside | its number | ratio | wanted | met |\n");
+    text.push_str("|---|---|---:|---|---:|---:|---|---|\n");
+    for comparison in comparisons {
+        let _ = writeln!(text, "{}", comparison.line());
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // A target is met on its own side only, and a number that is none meets nothing.
+    #[test]
+    fn targets_are_judged_by_the_ratio() {
+        let of = |ours, wanted| Comparison { what: "x".into(), unit: "", ours, beside: "y", theirs: 10.0, wanted };
+        assert!(of(6.0, Wanted::AtLeast(0.6)).is_met() && !of(5.9, Wanted::AtLeast(0.6)).is_met());
+        assert!(of(1.0, Wanted::AtMost(0.1)).is_met() && !of(1.1, Wanted::AtMost(0.1)).is_met());
+        assert!(!of(f64::NAN, Wanted::AtMost(0.1)).is_met() && of(f64::NAN, Wanted::Nothing).is_met());
+        let line = of(1_234_567.0, Wanted::AtLeast(0.6)).line();
+        assert_eq!(line, "| x |  | 1,234,567 | y | 10.0 | 123,457 | ≥ 0.600 | yes |");
+    }
 }

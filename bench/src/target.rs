@@ -1,14 +1,18 @@
 //! The servers under load, each a process of its own.
-use crate::process::anonymous_kib;
+use crate::process::signal;
 use ferromq_interop::{Apache, Release};
+use std::cell::Cell;
 use std::io::{BufRead, BufReader};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
+/// Longest time a server gets to end by itself.
+const STOP_WITHIN: Duration = Duration::from_secs(10);
+
 /// Which server.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Kind {
     /// Our broker: the executable.
     Ferromq(PathBuf),
@@ -22,67 +26,67 @@ impl Kind {
     /// Its name in tables.
     pub fn name(&self) -> &'static str {
         match self {
-            Kind::Ferromq(_) => "ferromq",
-            Kind::Apache => "apache",
-            Kind::Echo => "echo",
+            Kind::Ferromq(_) => "FerroMQ",
+            Kind::Apache => "Apache 5.4.0",
+            Kind::Echo => "echo server",
         }
     }
-}
-
-/// The targets of a run, in the order of a pair.
-pub fn kinds(ferromq: &Path, with_apache: bool) -> Result<Vec<Kind>, String> {
-    let mut kinds = vec![Kind::Echo, Kind::Ferromq(ferromq.to_path_buf())];
-    if with_apache {
-        if let Some(reason) = ferromq_interop::missing_tools() {
-            return Err(format!("Apache's broker {reason}; --without-apache leaves it out"));
-        }
-        kinds.push(Kind::Apache);
-    }
-    Ok(kinds)
 }
 
 /// A started server.
 pub struct Target {
     /// Address for sends and pulls.
     pub broker: String,
+    /// Address of the name server beside it; empty for the echo server.
+    pub namesrv: String,
     /// Its process id.
     pub pid: u32,
-    /// From spawn to the first answer on the port, in milliseconds.
-    pub ready_ms: f64,
-    /// Anonymous memory right after start, in KiB.
-    pub anonymous_kib: u64,
-    kind: Kind,
+    /// Which server it is.
+    pub kind: Kind,
+    /// A JVM compiles its hot code first: the first load on it runs longer before it is measured.
+    cold: Cell<bool>,
     child: Option<Child>,
     apache: Vec<Apache>,
     _folder: TempDir,
 }
 
 impl Target {
-    /// Starts the server on free loopback ports in a new temporary folder.
-    pub fn start(kind: &Kind) -> Result<Target, String> {
+    /// Starts the server on free loopback ports in a new temporary folder. `properties` are those of our broker.
+    pub fn start(kind: &Kind, properties: &[(&str, &str)]) -> Result<Target, String> {
         let folder = tempfile::Builder::new().prefix("ferromq-bench-").tempdir().map_err(|e| e.to_string())?;
-        let started = Instant::now();
         match kind {
             Kind::Ferromq(path) => {
                 let data = folder.path().join("data").display().to_string();
-                let args = ["standalone", "--json", "--namesrv-port", "0", "--broker-port", "0", "--data-dir", &data];
-                Target::child(kind, Command::new(path).args(args), started, folder)
+                let mut command = Command::new(path);
+                command.args([
+                    "standalone",
+                    "--json",
+                    "--namesrv-port",
+                    "0",
+                    "--broker-port",
+                    "0",
+                    "--data-dir",
+                    &data,
+                ]);
+                properties.iter().for_each(|(name, value)| {
+                    command.arg("--property").arg(format!("{name}={value}"));
+                });
+                Target::child(kind, &mut command, folder)
             }
             Kind::Echo => {
                 let own = std::env::current_exe().map_err(|e| e.to_string())?;
-                Target::child(kind, Command::new(own).arg("echo"), started, folder)
+                Target::child(kind, Command::new(own).arg("echo"), folder)
             }
             Kind::Apache => {
                 let ns = Apache::name_server(Release::V5_4_0, folder.path())?;
-                let started = Instant::now();
                 let data = folder.path().join("data");
                 let broker = Apache::broker_at_full_speed(Release::V5_4_0, folder.path(), &data, "bench", &ns.address)?;
                 Ok(Target {
                     broker: broker.address.clone(),
+                    namesrv: ns.address.clone(),
                     pid: broker.pid(),
-                    ready_ms: started.elapsed().as_secs_f64() * 1000.0,
-                    anonymous_kib: anonymous_kib(broker.pid()),
                     kind: kind.clone(),
+                    cold: Cell::new(true),
                     child: None,
                     apache: vec![broker, ns],
                     _folder: folder,
@@ -91,7 +95,7 @@ impl Target {
         }
     }
 
-    fn child(kind: &Kind, command: &mut Command, started: Instant, folder: TempDir) -> Result<Target, String> {
+    fn child(kind: &Kind, command: &mut Command, folder: TempDir) -> Result<Target, String> {
         let mut child = command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -102,17 +106,16 @@ impl Target {
         if let Some(out) = child.stdout.take() {
             BufReader::new(out).read_line(&mut line).map_err(|e| e.to_string())?;
         }
-        let ready_ms = started.elapsed().as_secs_f64() * 1000.0;
         let said: serde_json::Value =
             serde_json::from_str(&line).map_err(|e| format!("{} said {line:?}: {e}", kind.name()))?;
-        let broker = said["broker"].as_str().ok_or_else(|| format!("{} said no address", kind.name()))?.to_string();
+        let text = |name: &str| said[name].as_str().unwrap_or_default().to_string();
         let pid = child.id();
         Ok(Target {
-            broker,
+            broker: text("broker"),
+            namesrv: text("namesrv"),
             pid,
-            ready_ms,
-            anonymous_kib: anonymous_kib(pid),
             kind: kind.clone(),
+            cold: Cell::new(false),
             child: Some(child),
             apache: Vec::new(),
             _folder: folder,
@@ -121,24 +124,39 @@ impl Target {
 
     /// The echo server accepts everything without a topic.
     pub fn has_topics(&self) -> bool {
-        !matches!(self.kind, Kind::Echo)
+        self.kind != Kind::Echo
     }
 
-    /// A JVM compiles its hot code first.
-    pub fn warm_up_seconds(&self) -> u64 {
-        if matches!(self.kind, Kind::Apache) {
-            8
+    /// How long the next load runs before it is measured.
+    pub fn warm_up(&self, usual: Duration) -> Duration {
+        /// By then the compilers of the JVM have little left to do.
+        const JVM: Duration = Duration::from_secs(8);
+        if self.cold.replace(false) {
+            JVM
         } else {
-            1
+            usual
         }
     }
 
+    /// Stops it, so that it takes nothing from a measured one.
+    pub fn pause(&self) {
+        signal(self.pid, "STOP");
+    }
+
+    /// Lets it go on.
+    pub fn resume(&self) {
+        signal(self.pid, "CONT");
+    }
+}
+
+impl Drop for Target {
     /// Ends the server: SIGTERM, then a bounded wait, then SIGKILL.
-    pub fn stop(mut self) {
+    fn drop(&mut self) {
+        self.resume();
         if let Some(child) = &mut self.child {
             drop(child.stdin.take());
-            let _ = Command::new("kill").arg(child.id().to_string()).status();
-            let deadline = Instant::now() + Duration::from_secs(10);
+            signal(child.id(), "TERM");
+            let deadline = Instant::now() + STOP_WITHIN;
             while matches!(child.try_wait(), Ok(None)) && Instant::now() < deadline {
                 std::thread::park_timeout(Duration::from_millis(20));
             }

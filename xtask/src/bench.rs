@@ -1,16 +1,11 @@
-//! `cargo xtask bench`: builds broker and driver in the release profile and hands over to the driver; `bench bridge` is
-//! [`bench_bridge`].
-use crate::bench_bridge;
-use crate::run::{built, cargo, root, run};
-use std::process::Command;
+//! `cargo xtask bench [WHAT]`: the benchmarks, each a program of its own. Without a name it is the broker's.
+use crate::{bench_bridge, bench_broker};
 
-/// Runs the command; arguments are those of the driver (`ferromq-bench --help`).
+/// Runs the command; arguments behind the name are those of the benchmark.
 pub fn main(args: &[String]) -> Result<(), String> {
-    if args.first().is_some_and(|what| what == "bridge") {
-        return bench_bridge::main(&args[1..]);
+    match args.first().map(String::as_str) {
+        Some("bridge") => bench_bridge::main(&args[1..]),
+        Some("broker") => bench_broker::main(&args[1..]),
+        _ => bench_broker::main(args),
     }
-    run(cargo().args(["build", "--release", "--package", "ferromq-cli", "--package", "ferromq-bench"]))?;
-    let mut bench = Command::new(built("ferromq-bench", "release"));
-    bench.current_dir(root()).arg("--ferromq").arg(built("ferromq", "release")).args(args);
-    run(&mut bench)
 }

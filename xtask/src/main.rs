@@ -4,6 +4,7 @@
 //! repository root, whatever the caller's directory is, and ends with an exit code that scripts can use.
 mod bench;
 mod bench_bridge;
+mod bench_broker;
 mod demo;
 mod gen;
 mod package;
