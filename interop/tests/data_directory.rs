@@ -1,12 +1,14 @@
-//! A data directory changes hands: written by our broker and read back through Apache's, and the reverse. Its log lies in two
-//! directories, and Apache's consume queues have extensions, which ours do not write.
+//! A data directory changes hands: written by our broker and read back through Apache's, and the reverse, after clean stops and after
+//! SIGKILL under load. Its log lies in two directories, and Apache's consume queues have extensions, which ours do not write.
 #![allow(clippy::unwrap_used, reason = "tests")]
 mod support;
 
 use ferromq_interop::{Apache, HeaderCodec, Java, PeerOptions, Release};
 use ferromq_store::tool::{verify, Directory, DirectoryOptions};
 use ferromq_testing::Cluster;
+use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
 use support::{assert_gapless, events, keys, places, skipped, step, Event};
 
 const TOPIC: &str = "Moved";
@@ -34,13 +36,13 @@ fn log_directories(data: &Path) -> String {
     format!("{0}/log-a,{0}/log-b", data.display())
 }
 
-/// The directory that somebody left is sound, and both directories of the log are used.
-fn check(data: &Path) {
+/// The directory that somebody left is sound and has so many records, and both directories of the log are used.
+fn check(data: &Path, records: usize) {
     let commit_log: Vec<_> = log_directories(data).split(',').map(PathBuf::from).collect();
     assert!(commit_log.iter().all(|dir| std::fs::read_dir(dir).unwrap().count() > 0));
     let options = DirectoryOptions { root: data.to_path_buf(), commit_log, ..Default::default() };
     let seen = verify(&Directory::open(options).unwrap(), &mut |finding| println!("{finding}")).unwrap();
-    assert!(seen.damages == 0 && seen.records >= 450, "{seen:?}");
+    assert!(seen.damages == 0 && seen.records >= records as u64, "{seen:?}");
 }
 
 fn consume(namesrv: &str, release: Release, count: usize) -> Vec<Event> {
@@ -90,7 +92,7 @@ async fn written_by_us_read_by_apache() {
         let namesrv = cluster.namesrv_addr();
         let sent = tokio::task::spawn_blocking(move || produce(&namesrv, release)).await.unwrap();
         cluster.shutdown().await;
-        check(&data);
+        check(&data, sent.len());
         let path = folder.path().to_path_buf();
         tokio::task::spawn_blocking(move || {
             let (ns, broker) = theirs(release, &path, &data);
@@ -118,7 +120,7 @@ async fn written_by_apache_read_by_us() {
             let sent = produce(&ns.address, release);
             broker.stop().unwrap();
             ns.kill();
-            check(&store);
+            check(&store, sent.len());
             sent
         })
         .await
@@ -142,5 +144,118 @@ async fn written_by_apache_read_by_us() {
         .await
         .unwrap();
         cluster.shutdown().await;
+    }
+}
+
+/// Set for the process that is killed: its data directory.
+const DATA: &str = "FERROMQ_INTEROP_DATA";
+/// Acknowledged messages of each producer before the kill.
+const BEFORE_THE_KILL: usize = 400;
+
+/// Not a test by itself: our broker in a process that can be killed. Says where its name server is and ends with its input.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn child() {
+    let Ok(data) = std::env::var(DATA) else { return };
+    let cluster = ours(Path::new(&data)).await;
+    cluster.create_topic(TOPIC, 4).await.unwrap();
+    // Not `println!`, which a test keeps to itself.
+    std::io::stdout().write_all(format!("\nREADY {}\n", cluster.namesrv_addr()).as_bytes()).unwrap();
+    tokio::task::spawn_blocking(|| std::io::stdin().read_to_end(&mut Vec::new())).await.unwrap().unwrap();
+}
+
+/// Our broker in a process of its own, and where its name server is.
+fn ours_in_a_process(data: &Path) -> (Child, String) {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.args(["--exact", "child", "--nocapture", "--test-threads=1"]).env(DATA, data);
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
+    let namesrv = lines.into_iter().find_map(|line| line.strip_prefix("READY ").map(str::to_owned));
+    (child, namesrv.unwrap())
+}
+
+/// Two producers send until `kill` has ended the broker; what was acknowledged.
+fn produce_until_killed(namesrv: &str, release: Release, kill: impl FnOnce()) -> Vec<Event> {
+    let start = |mode, pad| {
+        let words = ["produce", namesrv, TOPIC, mode, "1000000", pad];
+        Java::peer(PeerOptions::new(release, HeaderCodec::Json), &words).unwrap()
+    };
+    let mut producers = [start("sync", "pad=500"), start("batch", "pad=50")];
+    producers.iter_mut().for_each(|producer| producer.wait_count("SENT", BEFORE_THE_KILL).unwrap());
+    kill();
+    let sent = producers.iter_mut().flat_map(|producer| {
+        producer.wait_for("no such line").expect_err("a producer whose broker is gone ends");
+        events(&producer.seen, "SENT")
+    });
+    sent.collect()
+}
+
+/// Everything that was acknowledged is read in its place; what is there besides was under way. More goes behind it.
+fn all_is_there(namesrv: &str, release: Release, sent: &[Event]) {
+    let words = ["consume", namesrv, TOPIC, "G_after", "concurrent", "*", "0"];
+    let mut consumer = Java::peer(PeerOptions::new(release, HeaderCodec::Json), &words).unwrap();
+    let (wanted, mut count) = (places(sent), sent.len());
+    let missing = |consumer: &Java| {
+        let got = places(&events(&consumer.seen, "GOT"));
+        wanted.difference(&got).count()
+    };
+    loop {
+        consumer.wait_count("GOT", count).unwrap();
+        match missing(&consumer) {
+            0 => break,
+            some => count = events(&consumer.seen, "GOT").len() + some,
+        }
+    }
+    let got = events(&consumer.finish().unwrap(), "GOT");
+    assert_gapless(&got);
+    let more = step(&["produce", namesrv, TOPIC, "async", "40"]);
+    let more = Java::steps(PeerOptions::new(release, HeaderCodec::Json), &[more]).unwrap();
+    let all: Vec<Event> = got.into_iter().chain(events(&more.concat(), "SENT")).collect();
+    assert_gapless(&all);
+}
+
+/// Our broker is killed under load: Apache's recovers its directory.
+#[test]
+fn killed_ours_recovered_by_apache() {
+    if skipped("killed_ours_recovered_by_apache") {
+        return;
+    }
+    for release in Release::ALL {
+        let folder = tempfile::tempdir().unwrap();
+        let data = folder.path().join("data");
+        let (mut child, namesrv) = ours_in_a_process(&data);
+        let sent = produce_until_killed(&namesrv, release, || child.kill().unwrap());
+        child.wait().unwrap();
+        check(&data, sent.len());
+        let (ns, broker) = theirs(release, folder.path(), &data);
+        all_is_there(&ns.address, release, &sent);
+        broker.stop().unwrap();
+        ns.kill();
+        check(&data, sent.len() + 40);
+    }
+}
+
+/// Apache's broker is killed under load: ours recovers its directory.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn killed_apache_recovered_by_us() {
+    if skipped("killed_apache_recovered_by_us") {
+        return;
+    }
+    for release in Release::ALL {
+        let folder = tempfile::tempdir().unwrap();
+        let data = folder.path().join("data");
+        let (path, store) = (folder.path().to_path_buf(), data.clone());
+        let killed = move || {
+            let (ns, broker) = theirs(release, &path, &store);
+            let sent = produce_until_killed(&ns.address, release, || broker.kill());
+            check(&store, sent.len());
+            sent
+        };
+        let sent = tokio::task::spawn_blocking(killed).await.unwrap();
+        let cluster = ours(&data).await;
+        cluster.wait_for_route(TOPIC).await.unwrap();
+        let (namesrv, count) = (cluster.namesrv_addr(), sent.len());
+        tokio::task::spawn_blocking(move || all_is_there(&namesrv, release, &sent)).await.unwrap();
+        cluster.shutdown().await;
+        check(&data, count + 40);
     }
 }
