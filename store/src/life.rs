@@ -10,11 +10,10 @@ use crate::index::IndexService;
 use crate::known::Known;
 use crate::log::flush::Waiters;
 use crate::log::Log;
-use crate::open_files::OpenFiles;
 use crate::options::{FlushMode, StoreOptions};
 use crate::queue::QueueTable;
 use crate::recover::recover_all;
-use crate::retention::{RetentionService, RetentionTarget, SegmentAge};
+use crate::retention::{Pause, RetentionService, RetentionTarget, SegmentAge};
 use crate::types::ArrivalListener;
 use parking_lot::{Condvar, Mutex};
 use std::io;
@@ -219,15 +218,21 @@ impl RetentionTarget for Target {
         self.0.log.delete_oldest(start)
     }
 
-    fn follow(&self, min_offset: i64) {
+    fn follow(&self, min_offset: i64, pause: Pause<'_>) -> bool {
         for queue in self.0.queues.all() {
-            if let Err(error) = queue.delete_before(min_offset) {
-                tracing::error!(topic = %queue.topic, queue = queue.id, %error, "an expired consume queue file was not removed");
+            match queue.delete_before(min_offset) {
+                Ok(0) => {}
+                Ok(_) if pause(self.0.options.retention.queue_file_pause) => {}
+                Ok(_) => return false,
+                Err(error) => {
+                    tracing::error!(topic = %queue.topic, queue = queue.id, %error, "an expired consume queue file was not removed");
+                }
             }
         }
         if let Some(Err(error)) = self.0.index.as_ref().map(|index| index.delete_before(min_offset)) {
             tracing::error!(%error, "an expired index file was not removed");
         }
+        true
     }
 
     fn set_disk_full(&self, log: bool, full: bool) {
@@ -361,15 +366,14 @@ pub(crate) fn open(options: StoreOptions, listener: Arc<dyn ArrivalListener>) ->
     let checkpoint = Checkpoint::open(&checkpoint_path).map_err(|e| damaged(checkpoint_path)(e.to_string()))?;
     let checkpoint = Arc::new(checkpoint);
     let index_dir = options.root.join("index");
-    let files = OpenFiles::new(options.mapped_files_max);
     let index = match options.index_enabled {
         true => {
-            let index = IndexService::open_among(&index_dir, options.index.clone(), &checkpoint, abnormal, &files);
+            let index = IndexService::open(&index_dir, options.index.clone(), &checkpoint, abnormal);
             Some(Arc::new(index.map_err(|e| damaged(index_dir.clone())(e.to_string()))?))
         }
         false => None,
     };
-    let queues = Arc::new(QueueTable::new(&options, files));
+    let queues = Arc::new(QueueTable::new(&options));
     let known = Known::load(&options.root)?;
     let log = Arc::new(recover_all(&options, &queues, index.as_deref(), &checkpoint, &known, abnormal)?);
     let written = log.written();

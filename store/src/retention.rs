@@ -65,6 +65,11 @@ pub struct RetentionOptions {
     pub interval: Duration,
     /// Time before the first pass.
     pub first_after: Duration,
+    /// Time between the deletions of two segments (`deleteCommitLogFilesInterval`): freeing a large file keeps a disk busy, which
+    /// others would notice if many went at once.
+    pub segment_pause: Duration,
+    /// Time between the deletions of two files of consume queues (`deleteConsumeQueueFilesInterval`).
+    pub queue_file_pause: Duration,
 }
 
 impl Default for RetentionOptions {
@@ -79,6 +84,8 @@ impl Default for RetentionOptions {
             batch_max: 10,
             interval: Duration::from_secs(10),
             first_after: Duration::from_secs(60),
+            segment_pause: Duration::from_millis(100),
+            queue_file_pause: Duration::from_millis(100),
         }
     }
 }
@@ -134,14 +141,18 @@ pub fn segments_to_delete(
         .count()
 }
 
+/// Waits for so long; false when the store stops meanwhile and nothing more is to be deleted.
+pub type Pause<'a> = &'a dyn Fn(Duration) -> bool;
+
 /// What the clean-up asks of the store. Called from its thread only.
 pub trait RetentionTarget: Send + Sync {
     /// The log's segments, oldest first, the one written to included.
     fn segments(&self) -> Vec<SegmentAge>;
     /// Deletes the segment that starts at `start`, the oldest; then consume queues and index follow.
     fn delete_oldest(&self, start: i64) -> io::Result<()>;
-    /// Deletes what consume queues and index hold only for records before `min_offset`, and corrects minimum offsets.
-    fn follow(&self, min_offset: i64);
+    /// Deletes what consume queues and index hold only for records before `min_offset`, and corrects minimum offsets. Called again
+    /// with the same offset when the pause was cut short: false.
+    fn follow(&self, min_offset: i64, pause: Pause<'_>) -> bool;
     /// Refuses or allows writes. `log`: the disk of the log, otherwise that of the consume queues.
     fn set_disk_full(&self, log: bool, full: bool);
     /// Directories of the log that take no new segments while others have room.
@@ -167,21 +178,26 @@ impl Cleaner {
         self.requested = PASSES_ON_REQUEST;
     }
 
-    /// One pass: disk, decision, deletion; returns how many segments went. The clock and the disk are passed in.
+    /// One pass: disk, decision, deletion; returns how many segments went. The clock, the disk and the pauses are passed in.
     pub fn pass(
         &mut self,
         target: &dyn RetentionTarget,
         options: &RetentionOptions,
-        now_ms: i64,
-        local_hour: u32,
+        (now_ms, local_hour): (i64, u32),
         used_percent: &dyn Fn(&Path) -> Option<u8>,
+        pause: Pause<'_>,
     ) -> usize {
         let disk = look_at_disks(target, options, used_percent);
         let requested = self.requested > 0;
         self.requested = self.requested.saturating_sub(1);
+        // On a disk that is nearly full room is what matters.
+        let paced = |time| pause(if disk.clean_immediately { Duration::ZERO } else { time });
         let segments = target.segments();
         let mut deleted = 0;
         for segment in &segments[..segments_to_delete(&segments, now_ms, local_hour, disk, requested, options)] {
+            if deleted > 0 && !paced(options.segment_pause) {
+                break;
+            }
             match target.delete_oldest(segment.start) {
                 Ok(()) => deleted += 1,
                 Err(error) => {
@@ -192,8 +208,9 @@ impl Cleaner {
         }
         if let Some(oldest) = segments.get(deleted).filter(|oldest| oldest.start > self.followed) {
             tracing::info!(deleted, min_offset = oldest.start, "consume queues and index follow the log");
-            target.follow(oldest.start);
-            self.followed = oldest.start;
+            if target.follow(oldest.start, &paced) {
+                self.followed = oldest.start;
+            }
         }
         deleted
     }
@@ -239,17 +256,18 @@ impl RetentionService {
         let mine = shared.clone();
         let run = move || {
             let mut cleaner = Cleaner::default();
-            let mut pause = options.first_after;
+            let mut until_next = options.first_after;
             loop {
-                let orders = wait(&mine, pause);
+                let orders = wait(&mine, until_next);
                 if orders.stop {
                     return;
                 } else if orders.clean {
                     cleaner.request();
                 }
-                pause = options.interval;
+                until_next = options.interval;
                 let (now, used) = (now_ms(), platform::disk_used_percent);
-                cleaner.pass(target.as_ref(), &options, now, platform::local_time(now).hour, &used);
+                let pause = |time| wait_for_stop(&mine, time);
+                cleaner.pass(target.as_ref(), &options, (now, platform::local_time(now).hour), &used, &pause);
             }
         };
         let thread = thread::Builder::new().name("retention".into()).spawn(run)?;
@@ -290,6 +308,14 @@ fn wait(shared: &(Mutex<Orders>, Condvar), pause: Duration) -> Orders {
         }
     }
     Orders { stop: orders.stop, clean: std::mem::take(&mut orders.clean) }
+}
+
+/// Waits for so long; false as soon as the thread is to end. Other orders wait.
+fn wait_for_stop(shared: &(Mutex<Orders>, Condvar), time: Duration) -> bool {
+    let until = Instant::now() + time;
+    let mut orders = shared.0.lock();
+    while !orders.stop && !shared.1.wait_until(&mut orders, until).timed_out() {}
+    !orders.stop
 }
 
 #[cfg(test)]
@@ -362,8 +388,9 @@ mod tests {
             assert_eq!(removed.start, start);
             Ok(())
         }
-        fn follow(&self, min_offset: i64) {
+        fn follow(&self, min_offset: i64, pause: Pause<'_>) -> bool {
             self.followed.lock().push(min_offset);
+            pause(Duration::from_secs(1))
         }
         fn set_disk_full(&self, log: bool, full: bool) {
             self.full.lock().push((log, full));
@@ -385,7 +412,7 @@ mod tests {
         let target = Target { segments: Mutex::new(aged(&[100, 90, 1])), ..Target::default() };
         let mut cleaner = Cleaner::default();
         let mut pass = |hour, used: &dyn Fn(&Path) -> Option<u8>| {
-            cleaner.pass(&target, &RetentionOptions::default(), 1000 * HOUR, hour, used)
+            cleaner.pass(&target, &RetentionOptions::default(), (1000 * HOUR, hour), used, &|_| true)
         };
         let used = |dir: &Path| Some(if dir == Path::new("log-a") { 99 } else { 91 });
         assert_eq!(pass(12, &used), 2);
@@ -405,13 +432,62 @@ mod tests {
         let target = Target { segments: Mutex::new(aged(&[100, 90, 1, 1])), ..Target::default() };
         let options = RetentionOptions { batch_max: 1, ..RetentionOptions::default() };
         let mut cleaner = Cleaner::default();
-        let pass = |cleaner: &mut Cleaner| cleaner.pass(&target, &options, 1000 * HOUR, 12, &|_| Some(10));
+        let pass = |cleaner: &mut Cleaner| cleaner.pass(&target, &options, (1000 * HOUR, 12), &|_| Some(10), &|_| true);
         assert_eq!(pass(&mut cleaner), 0);
         cleaner.request();
         let deleted: Vec<usize> = (0..20).map(|_| pass(&mut cleaner)).collect();
         assert_eq!((deleted[0], deleted[1], deleted.iter().sum::<usize>()), (1, 1, 2));
         *target.segments.lock() = aged(&[100, 100]);
         assert_eq!(pass(&mut cleaner), 0, "the request is over");
+    }
+
+    /// Between two deletions there is a pause; when the store stops in one, nothing more is deleted, and the queues that did not follow
+    /// to the end do so in the next pass.
+    #[test]
+    fn deletions_are_spread() {
+        let target = Target { segments: Mutex::new(aged(&[100, 100, 100, 100, 100])), ..Target::default() };
+        let options =
+            RetentionOptions { segment_pause: Duration::from_millis(70), batch_max: 3, ..RetentionOptions::default() };
+        let pauses = Mutex::new(Vec::new());
+        let mut cleaner = Cleaner::default();
+        let mut pass = |go_on: bool| {
+            let pause = |time| {
+                pauses.lock().push(time);
+                go_on
+            };
+            cleaner.pass(&target, &options, (1000 * HOUR, 4), &|_| Some(10), &pause)
+        };
+        let (segment, queue) = (options.segment_pause, Duration::from_secs(1));
+        assert_eq!(pass(true), 3);
+        assert_eq!(*pauses.lock(), [segment, segment, queue], "none before the first");
+        *target.segments.lock() = aged(&[100, 100, 100, 100, 100, 100])[3..].to_vec();
+        assert_eq!(pass(false), 1, "the stop ends the pass");
+        assert_eq!(pass(false), 1);
+        assert_eq!(*target.followed.lock(), [300, 400, 500]);
+        assert_eq!(pass(true), 0);
+        assert_eq!(*target.followed.lock(), [300, 400, 500, 500], "what was cut short is done again");
+        assert_eq!(pass(true), 0);
+        assert_eq!(target.followed.lock().len(), 4);
+        pauses.lock().clear();
+        *target.segments.lock() = aged(&[1, 1, 1]);
+        let pause = |time| {
+            pauses.lock().push(time);
+            true
+        };
+        assert_eq!(cleaner.pass(&target, &options, (1000 * HOUR, 5), &|_| Some(99), &pause), 2);
+        assert_eq!(*pauses.lock(), [Duration::ZERO], "a disk that is nearly full gets room at once");
+    }
+
+    /// A pause ends at once when the thread is to end.
+    #[test]
+    fn a_pause_ends_with_the_store() {
+        let shared = Arc::new((Mutex::<Orders>::default(), Condvar::new()));
+        assert!(wait_for_stop(&shared, Duration::from_millis(1)));
+        let other = shared.clone();
+        let waiting = thread::spawn(move || wait_for_stop(&other, Duration::from_secs(3600)));
+        shared.0.lock().stop = true;
+        shared.1.notify_all();
+        assert!(!waiting.join().unwrap());
     }
 
     /// The thread makes its first pass in time and ends at once when stopped.

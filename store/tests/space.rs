@@ -47,6 +47,8 @@ fn readers_keep_what_they_hold() {
             batch_max: 1,
             interval: Duration::from_millis(5),
             first_after: Duration::from_millis(5),
+            segment_pause: Duration::from_millis(1),
+            queue_file_pause: Duration::from_millis(1),
             ..RetentionOptions::default()
         },
         ..options.clone()
@@ -95,6 +97,8 @@ fn on_request(root: &Path) -> StoreOptions {
             clean_forcibly: false,
             interval: Duration::from_millis(5),
             first_after: Duration::from_millis(5),
+            segment_pause: Duration::from_millis(1),
+            queue_file_pause: Duration::from_millis(1),
             ..RetentionOptions::default()
         },
         ..tiny(root)

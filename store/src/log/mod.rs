@@ -214,24 +214,24 @@ impl Log {
         used
     }
 
-    /// Takes the oldest segment off the log and removes its file; it must start at `base` and not be the last used one.
+    /// Removes the file of the oldest segment and takes it off the log; it must start at `base` and not be the last used one. After an
+    /// error it is still the oldest: were the next one removed before it, the next start would find a hole.
     pub fn delete_oldest(&self, base: i64) -> std::io::Result<()> {
-        let segment = {
-            let mut segments = self.segments.write();
-            match segments.front() {
-                Some(first) if first.base == base && first.end() < self.written() => segments.pop_front(),
-                _ => None,
-            }
-        };
-        let Some(segment) = segment else {
+        let first = self.segments.read().front().cloned();
+        let Some(segment) = first.filter(|first| first.base == base && first.end() < self.written()) else {
             return Err(std::io::Error::other(format!(
                 "the log's oldest segment that may go does not start at {base}"
             )));
         };
         tracing::info!(path = %segment.path.display(), "log segment deleted");
-        crate::disk::remove_file(&segment.path)?;
+        match crate::disk::remove_file(&segment.path) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
         // Before the next one goes: a power cut must not bring this one back without its neighbour.
-        segment.path.parent().map_or(Ok(()), crate::disk::sync_dir)
+        segment.path.parent().map_or(Ok(()), crate::disk::sync_dir)?;
+        self.segments.write().pop_front();
+        Ok(())
     }
 
     /// Moves everything that waits for dispatch into `into`.

@@ -11,7 +11,6 @@ use crate::log::segment::Found;
 use crate::options::UNIT_BYTES;
 use crate::types::Unit;
 use std::io;
-use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 use std::sync::Arc;
 
@@ -53,7 +52,7 @@ impl Queue {
                 whole = false;
             }
             if whole {
-                files.push_back(self.closed_file(file.base, file.path));
+                files.push_back(Arc::new(QueueFile::complete(file.base, file.path)));
             } else {
                 tracing::error!(path = %file.path.display(), "the file before this one is missing; the consume queue is built again from the log");
                 disk::remove_file(&file.path).map_err(OpenError::io("remove", &file.path))?;
@@ -63,11 +62,6 @@ impl Queue {
             disk::sync_dir(&self.dir).map_err(OpenError::io("sync", &self.dir))?;
         }
         Ok(whole)
-    }
-
-    /// A file that is mapped when somebody needs it.
-    fn closed_file(&self, base: u64, path: PathBuf) -> Arc<QueueFile> {
-        Arc::new(QueueFile::new(base, path, self.me.clone(), None))
     }
 
     /// Finds the last unit and removes what is behind it; returns the physical end of that unit's record, 0 without one.
@@ -172,7 +166,7 @@ impl Queue {
             let file = File::open(&last.path)?;
             let len = self.file_bytes as u64;
             if thorough || file.first_nonzero(valid, len.min(valid + LOOK_BYTES))?.is_some() {
-                *last = self.closed_file(last.base, last.path.clone());
+                *last = Arc::new(QueueFile::complete(last.base, last.path.clone()));
                 file.clear(valid, len)?;
             }
         }
@@ -228,8 +222,12 @@ impl Queue {
             };
             let last_unit = ((first.base + self.file_bytes as u64) / self.unit_bytes() as u64) as i64 - 1;
             if self.unit_at(last_unit).is_some_and(|unit| unit.is_blank() || unit.physical < min_physical) {
+                match disk::remove_file(&first.path) {
+                    // Kept and tried again: were the next one removed before it, the queue would have a hole.
+                    Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                    _ => {}
+                }
                 self.files.write().pop_front();
-                disk::remove_file(&first.path)?;
                 deleted += 1;
             } else {
                 break;
