@@ -1,11 +1,15 @@
-//! What the log and the consume queues need from the operating system: shared maps, residency, reads, holes.
+//! What the log and the consume queues need from the operating system: shared maps, residency, reads that do not wait.
 //!
 //! The only `unsafe` of both stands here. What makes it sound: the bytes of a [`Map`] below its `readable` mark are never
 //! written again, those above it are written only through the one [`MapWriter`] that exists per map, and only bytes
 //! below the mark can be borrowed. The mark only rises. Files are ours by the store's lock file, have their full length
-//! before they are mapped and are never cut while they are; what another program does to them is beyond us.
+//! before they are mapped and are never cut while they are. Should another program cut one, or the disk fail to give a page
+//! back, its bytes read as zeros and [`Map::check`] says so ([`lost_pages`]).
+pub(crate) mod lost_pages;
+
 use crate::disk;
 use bytes::Bytes;
+use lost_pages::Watch;
 use memmap2::{Advice, MmapOptions, MmapRaw};
 use std::fs::File;
 use std::io;
@@ -19,6 +23,8 @@ pub(crate) const PAGE: usize = 4096;
 /// A file mapped into memory, shared with the page cache. Kept alive by every [`Bytes`] cut from it.
 #[derive(Debug)]
 pub(crate) struct Map {
+    /// Dropped before the map.
+    watch: Watch,
     raw: MmapRaw,
     /// The file, for the faults of its disk.
     path: Box<Path>,
@@ -36,7 +42,8 @@ impl Map {
     /// Maps `len` bytes of `file`, which must be that long. The first `readable` bytes can be read.
     pub fn open(file: &disk::File, len: usize, readable: usize) -> io::Result<MapWriter> {
         let raw = MmapOptions::new().len(len).map_raw(file.system())?;
-        let map = Arc::new(Map { raw, path: file.path().into(), readable: AtomicUsize::new(readable.min(len)) });
+        let (watch, path) = (Watch::over(raw.as_ptr(), len), file.path().into());
+        let map = Arc::new(Map { watch, raw, path, readable: AtomicUsize::new(readable.min(len)) });
         Ok(MapWriter { map })
     }
 
@@ -50,7 +57,18 @@ impl Map {
         self.readable.load(Ordering::Acquire)
     }
 
-    /// The bytes `from..to`; None when some of them are not readable yet.
+    /// True when a page of the map was lost: bytes that were read may have been zeros, bytes that were written may be gone.
+    pub fn has_lost(&self) -> bool {
+        self.watch.has_lost()
+    }
+
+    /// The same as an error. To be asked when bytes were used and before what came of them is believed.
+    pub fn check(&self) -> io::Result<()> {
+        self.watch.check()
+    }
+
+    /// The bytes `from..to`; None when some of them are not readable yet. Pages that are lost read as zeros, see
+    /// [`check`](Self::check).
     pub fn get(&self, from: usize, to: usize) -> Option<&[u8]> {
         if from > to || to > self.readable() {
             return None;
@@ -70,7 +88,10 @@ impl Map {
         if from >= to {
             return Ok(());
         }
-        disk::sync_map(&self.path, from, to, || self.raw.flush_range(from, to - from))
+        self.check()?;
+        disk::sync_map(&self.path, from, to, || self.raw.flush_range(from, to - from))?;
+        // What was written to a page that is lost is in no file.
+        self.check()
     }
 
     /// Makes the pages of `from..to` present and writable, so that writing them does not fault. An estimate of what is
@@ -168,6 +189,50 @@ struct Shared {
 impl AsRef<[u8]> for Shared {
     fn as_ref(&self) -> &[u8] {
         self.map.get(self.from, self.to).unwrap_or_default()
+    }
+}
+
+/// What became of a read that must not wait.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum NowaitRead {
+    /// All bytes were read.
+    Done,
+    /// Some are not in memory.
+    WouldBlock,
+    /// The file system cannot tell; ask [`Map::is_resident`].
+    Unsupported,
+}
+
+/// Fills `out` from `offset` of `file` if all of it is in memory.
+pub(crate) fn read_nowait(file: &File, out: &mut [u8], offset: u64) -> io::Result<NowaitRead> {
+    #[cfg(target_os = "linux")]
+    {
+        use rustix::io::{preadv2, Errno, ReadWriteFlags};
+        static UNSUPPORTED: AtomicBool = AtomicBool::new(false);
+        if UNSUPPORTED.load(Ordering::Relaxed) {
+            return Ok(NowaitRead::Unsupported);
+        }
+        let mut done = 0;
+        while done < out.len() {
+            let mut slices = [io::IoSliceMut::new(&mut out[done..])];
+            match preadv2(file, &mut slices, offset + done as u64, ReadWriteFlags::NOWAIT) {
+                Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+                Ok(count) => done += count,
+                Err(Errno::INTR) => {}
+                Err(Errno::AGAIN) => return Ok(NowaitRead::WouldBlock),
+                Err(Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL) => {
+                    UNSUPPORTED.store(true, Ordering::Relaxed);
+                    return Ok(NowaitRead::Unsupported);
+                }
+                Err(other) => return Err(other.into()),
+            }
+        }
+        Ok(NowaitRead::Done)
+    }
+    #[cfg(not(target_os = "linux"))]
+    {
+        let _ = (file, out, offset);
+        Ok(NowaitRead::Unsupported)
     }
 }
 
@@ -290,7 +355,7 @@ pub(crate) fn memory_bytes() -> u64 {
 }
 
 #[cfg(target_os = "linux")]
-fn page_size() -> usize {
+pub(crate) fn page_size() -> usize {
     // SAFETY: sysconf only reads its argument.
     usize::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).unwrap_or(PAGE)
 }
@@ -435,14 +500,17 @@ mod tests {
         assert_eq!(first_nonzero(file, (3 << 20) + 78, 4 << 20).unwrap(), None);
     }
 
-    /// What was written through the map is in memory, and is read from the file too.
+    /// A read without waiting gives the bytes written through the map, or says why it cannot.
     #[test]
-    fn written_bytes_are_in_memory() {
+    fn nowait_reads_what_is_in_memory() {
         let (_dir, file, mut writer) = map(8192);
         assert!(writer.write(4000, &[7; 200]));
         writer.publish(4200);
-        assert!(writer.map().is_resident(4000, 4200));
         let mut out = [0; 200];
+        if read_nowait(file.system(), &mut out, 4000).unwrap() == NowaitRead::Done {
+            assert_eq!(out, [7; 200]);
+        }
+        assert!(writer.map().is_resident(4000, 4200));
         read_at(file.system(), &mut out, 4000).unwrap();
         assert_eq!(out, [7; 200]);
     }

@@ -31,12 +31,16 @@ impl Log {
         let mut progress = Progress::default();
         let mut deadline = None;
         loop {
-            let stop = {
+            let (stop, lost) = {
                 let mut tail = self.tail.lock();
                 let stop = self.fill(&mut tail, batch, &mut progress, delay_levels);
                 self.held_since.store(0, Ordering::Relaxed);
-                stop
+                (stop, tail.writer.map().has_lost())
             };
+            if lost {
+                // What was written to a page that is lost is in no file: the flush fails, for good.
+                self.flush()?;
+            }
             self.prepare.wake_if_due(self.written());
             match stop {
                 Stop::Done => break,
