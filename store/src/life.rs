@@ -10,6 +10,7 @@ use crate::index::IndexService;
 use crate::known::Known;
 use crate::log::flush::Waiters;
 use crate::log::Log;
+use crate::open_files::OpenFiles;
 use crate::options::{FlushMode, StoreOptions};
 use crate::queue::QueueTable;
 use crate::recover::recover_all;
@@ -366,14 +367,15 @@ pub(crate) fn open(options: StoreOptions, listener: Arc<dyn ArrivalListener>) ->
     let checkpoint = Checkpoint::open(&checkpoint_path).map_err(|e| damaged(checkpoint_path)(e.to_string()))?;
     let checkpoint = Arc::new(checkpoint);
     let index_dir = options.root.join("index");
+    let files = OpenFiles::new(options.mapped_files_max);
     let index = match options.index_enabled {
         true => {
-            let index = IndexService::open(&index_dir, options.index.clone(), &checkpoint, abnormal);
+            let index = IndexService::open_among(&index_dir, options.index.clone(), &checkpoint, abnormal, &files);
             Some(Arc::new(index.map_err(|e| damaged(index_dir.clone())(e.to_string()))?))
         }
         false => None,
     };
-    let queues = Arc::new(QueueTable::new(&options));
+    let queues = Arc::new(QueueTable::new(&options, files));
     let known = Known::load(&options.root)?;
     let log = Arc::new(recover_all(&options, &queues, index.as_deref(), &checkpoint, &known, abnormal)?);
     let written = log.written();

@@ -1,4 +1,4 @@
-//! What the log and the consume queues need from the operating system: shared maps, residency, reads that do not wait.
+//! What the log and the consume queues need from the operating system: shared maps, residency, reads, holes.
 //!
 //! The only `unsafe` of both stands here. What makes it sound: the bytes of a [`Map`] below its `readable` mark are never
 //! written again, those above it are written only through the one [`MapWriter`] that exists per map, and only bytes
@@ -189,50 +189,6 @@ struct Shared {
 impl AsRef<[u8]> for Shared {
     fn as_ref(&self) -> &[u8] {
         self.map.get(self.from, self.to).unwrap_or_default()
-    }
-}
-
-/// What became of a read that must not wait.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum NowaitRead {
-    /// All bytes were read.
-    Done,
-    /// Some are not in memory.
-    WouldBlock,
-    /// The file system cannot tell; ask [`Map::is_resident`].
-    Unsupported,
-}
-
-/// Fills `out` from `offset` of `file` if all of it is in memory.
-pub(crate) fn read_nowait(file: &File, out: &mut [u8], offset: u64) -> io::Result<NowaitRead> {
-    #[cfg(target_os = "linux")]
-    {
-        use rustix::io::{preadv2, Errno, ReadWriteFlags};
-        static UNSUPPORTED: AtomicBool = AtomicBool::new(false);
-        if UNSUPPORTED.load(Ordering::Relaxed) {
-            return Ok(NowaitRead::Unsupported);
-        }
-        let mut done = 0;
-        while done < out.len() {
-            let mut slices = [io::IoSliceMut::new(&mut out[done..])];
-            match preadv2(file, &mut slices, offset + done as u64, ReadWriteFlags::NOWAIT) {
-                Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
-                Ok(count) => done += count,
-                Err(Errno::INTR) => {}
-                Err(Errno::AGAIN) => return Ok(NowaitRead::WouldBlock),
-                Err(Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL) => {
-                    UNSUPPORTED.store(true, Ordering::Relaxed);
-                    return Ok(NowaitRead::Unsupported);
-                }
-                Err(other) => return Err(other.into()),
-            }
-        }
-        Ok(NowaitRead::Done)
-    }
-    #[cfg(not(target_os = "linux"))]
-    {
-        let _ = (file, out, offset);
-        Ok(NowaitRead::Unsupported)
     }
 }
 
@@ -500,17 +456,14 @@ mod tests {
         assert_eq!(first_nonzero(file, (3 << 20) + 78, 4 << 20).unwrap(), None);
     }
 
-    /// A read without waiting gives the bytes written through the map, or says why it cannot.
+    /// What was written through the map is in memory, and is read from the file too.
     #[test]
-    fn nowait_reads_what_is_in_memory() {
+    fn written_bytes_are_in_memory() {
         let (_dir, file, mut writer) = map(8192);
         assert!(writer.write(4000, &[7; 200]));
         writer.publish(4200);
-        let mut out = [0; 200];
-        if read_nowait(file.system(), &mut out, 4000).unwrap() == NowaitRead::Done {
-            assert_eq!(out, [7; 200]);
-        }
         assert!(writer.map().is_resident(4000, 4200));
+        let mut out = [0; 200];
         read_at(file.system(), &mut out, 4000).unwrap();
         assert_eq!(out, [7; 200]);
     }

@@ -11,6 +11,7 @@ use crate::log::segment::Found;
 use crate::options::UNIT_BYTES;
 use crate::types::Unit;
 use std::io;
+use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 use std::sync::Arc;
 
@@ -52,7 +53,7 @@ impl Queue {
                 whole = false;
             }
             if whole {
-                files.push_back(Arc::new(QueueFile::complete(file.base, file.path)));
+                files.push_back(self.closed_file(file.base, file.path));
             } else {
                 tracing::error!(path = %file.path.display(), "the file before this one is missing; the consume queue is built again from the log");
                 disk::remove_file(&file.path).map_err(OpenError::io("remove", &file.path))?;
@@ -62,6 +63,11 @@ impl Queue {
             disk::sync_dir(&self.dir).map_err(OpenError::io("sync", &self.dir))?;
         }
         Ok(whole)
+    }
+
+    /// A file that is mapped when somebody needs it.
+    fn closed_file(&self, base: u64, path: PathBuf) -> Arc<QueueFile> {
+        Arc::new(QueueFile::new(base, path, self.me.clone(), None))
     }
 
     /// Finds the last unit and removes what is behind it; returns the physical end of that unit's record, 0 without one.
@@ -166,7 +172,7 @@ impl Queue {
             let file = File::open(&last.path)?;
             let len = self.file_bytes as u64;
             if thorough || file.first_nonzero(valid, len.min(valid + LOOK_BYTES))?.is_some() {
-                *last = Arc::new(QueueFile::complete(last.base, last.path.clone()));
+                *last = self.closed_file(last.base, last.path.clone());
                 file.clear(valid, len)?;
             }
         }
