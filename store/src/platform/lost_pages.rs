@@ -179,6 +179,7 @@ mod signal {
 
 #[cfg(all(test, target_os = "linux"))]
 mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
     use crate::disk::File;
     use crate::platform::{Map, MapWriter};
 
