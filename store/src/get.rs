@@ -105,6 +105,10 @@ impl Reader {
             blocked: false,
         };
         scan.look(&units);
+        if let Err(error) = units.check() {
+            tracing::error!(topic = %queue.topic, queue = queue.id, offset, %error, "units of a consume queue cannot be read");
+            return answer(GetStatus::Unreadable, offset);
+        }
         scan.answer(min, max)
     }
 }
@@ -170,7 +174,8 @@ impl Scan<'_> {
     /// Asks about the record of a unit.
     fn asks(&mut self, unit: &Unit, size: usize, mapped_from: i64, wanted: impl Fn(&[u8]) -> bool) -> bool {
         match self.log.bytes_at(unit.physical, size, mapped_from, self.request.blocking) {
-            Ok(Ok(Some(record))) => return wanted(&record),
+            // What was no record is given to the answer, as below.
+            Ok(Ok(Some(record))) => return wanted(&record) || self.log.has_lost(unit.physical),
             Ok(Ok(None)) => self.removed = true,
             Ok(Err(WouldBlock)) => self.blocked = true,
             // Given to the answer, which reads it again and deals with it.

@@ -201,7 +201,11 @@ impl Queue {
             }
             done += 1;
         }
-        (done, Ok(()))
+        // Units that went to a page that is lost are in no file.
+        match writing.as_ref().map_or(Ok(()), |writing| writing.map.map().check()) {
+            Ok(()) => (done, Ok(())),
+            Err(error) => (0, Err(error)),
+        }
     }
 
     fn put_one(&self, writing: &mut Option<Writing>, offset: i64, unit: &Unit) -> io::Result<()> {
@@ -338,7 +342,9 @@ impl Queue {
 
     /// The unit at `offset`. May wait for the disk.
     pub fn unit(&self, offset: i64) -> Option<Unit> {
-        self.units(offset)?.iter().next().map(|read| read.unit)
+        let units = self.units(offset)?;
+        let unit = units.iter().next().map(|read| read.unit);
+        unit.filter(|_| units.check().is_ok())
     }
 
     /// The units from `offset` to the end of its file or queue; None when there are none.
@@ -454,6 +460,11 @@ impl Units {
     /// Keeps the first `count` units.
     pub fn limit(&mut self, count: usize) {
         self.to = self.to.min(self.from.saturating_add(count.saturating_mul(self.form.unit_bytes())));
+    }
+
+    /// An error when some of them could not be read: what they said is not to be believed. The next read tries again.
+    pub fn check(&self) -> io::Result<()> {
+        self.map.check().inspect_err(|_| self.file.forget_map())
     }
 
     /// True when reading them will most likely not wait for the disk.

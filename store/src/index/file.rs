@@ -25,6 +25,7 @@ use parking_lot::RwLock;
 use super::{platform, IndexEntry, IndexError, IndexOptions};
 use crate::disk::File;
 use crate::open_files::{Closable, OpenFiles, Used};
+use crate::platform::lost_pages::Watch;
 
 /// Bytes of the file header.
 pub(crate) const HEADER_LEN: usize = 40;
@@ -111,8 +112,16 @@ struct Inner {
 
 /// The file while it is open.
 struct Open {
+    /// Dropped before the map.
+    watch: Watch,
     file: Arc<File>,
     map: MmapMut,
+}
+
+impl Open {
+    fn new(file: File, map: MmapMut) -> Open {
+        Open { watch: Watch::over(map.as_ptr(), map.len()), file: Arc::new(file), map }
+    }
 }
 
 /// What a query asks of every file.
@@ -145,7 +154,7 @@ impl IndexFile {
         }
         file.reserve(0, HEADER_LEN as u64)?;
         write_header(&mut map, &header);
-        let created = Self::new(path, name, shape, Some(Open { file: Arc::new(file), map }), header, open_files);
+        let created = Self::new(path, name, shape, Some(Open::new(file, map)), header, open_files);
         created.register();
         Ok(created)
     }
@@ -193,7 +202,7 @@ impl IndexFile {
             return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the file has another length than at the start"));
         }
         let map = platform::map_shared(file.system(), map_len(self.shape)?)?;
-        inner.open = Some(Open { file: Arc::new(file), map });
+        inner.open = Some(Open::new(file, map));
         drop(inner);
         self.register();
         Ok(())
@@ -243,7 +252,9 @@ impl IndexFile {
             let mut inner = self.inner.write();
             let Inner { open: Some(open), header, reserved } = &mut *inner else { continue };
             reserve_for(&open.file, header, reserved, slice.len(), self.shape)?;
-            return Ok(put_all(&mut open.map, header, slice, self.shape));
+            let taken = put_all(&mut open.map, header, slice, self.shape);
+            open.watch.check()?;
+            return Ok(taken);
         }
     }
 
@@ -266,7 +277,9 @@ impl IndexFile {
             self.ensure_open()?;
             let inner = self.inner.read();
             if let Some(open) = &inner.open {
-                return Ok(look(&open.map, &inner.header));
+                let seen = look(&open.map, &inner.header);
+                open.watch.check()?;
+                return Ok(seen);
             }
         }
     }
@@ -274,9 +287,9 @@ impl IndexFile {
     /// Forces the file to disk.
     pub(crate) fn flush(&self) -> Result<(), IndexError> {
         // Shared, so that a slow disk does not keep the lock.
-        let file = self.inner.read().open.as_ref().map(|open| open.file.clone());
-        let synced = match file {
-            Some(file) => file.sync(),
+        let open = self.inner.read().open.as_ref().map(|open| (open.file.clone(), open.watch.check()));
+        let synced = match open {
+            Some((file, whole)) => whole.and_then(|()| file.sync()),
             None => File::open(&self.path).and_then(|file| file.sync()),
         };
         synced.map_err(|source| IndexError::Write { path: self.path.clone(), source })
@@ -290,8 +303,12 @@ impl Closable for IndexFile {
 
     fn close(&self) -> bool {
         let Some(mut inner) = self.inner.try_write() else { return false };
-        inner.open = None;
-        true
+        // With a lost page it stays an error: another map would not know what the lost one had taken.
+        let closes = inner.open.as_ref().is_none_or(|open| !open.watch.has_lost());
+        if closes {
+            inner.open = None;
+        }
+        closes
     }
 }
 

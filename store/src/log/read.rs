@@ -41,8 +41,21 @@ impl Log {
         read.or_else(|error| if self.segment_at(offset).is_none() { Ok(Ok(None)) } else { Err(error) })
     }
 
+    /// True when bytes at `offset` that were read through the map may have been zeros instead.
+    pub fn has_lost(&self, offset: i64) -> bool {
+        self.segment_at(offset).is_some_and(|segment| segment.has_lost())
+    }
+
     /// The record at `physical`, checked; None when the log does not reach to it, or no longer. May wait for the disk.
     pub fn record_at(&self, physical: i64, mapped_bytes: u64) -> Result<Option<Bytes>, ReadError> {
+        match self.read_record(physical, mapped_bytes) {
+            // Read again, from the file.
+            Err(ReadError::Invalid { .. }) if self.has_lost(physical) => self.read_record(physical, mapped_bytes),
+            read => read,
+        }
+    }
+
+    fn read_record(&self, physical: i64, mapped_bytes: u64) -> Result<Option<Bytes>, ReadError> {
         let mapped_from = self.mapped_from(mapped_bytes);
         let read = |len| self.bytes_at(physical, len, mapped_from, true).map(|bytes| bytes.ok().flatten());
         let invalid = |reason: String| ReadError::Invalid { offset: physical, reason };

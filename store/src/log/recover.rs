@@ -310,9 +310,17 @@ impl Walk<'_> {
     }
 
     fn segment(&mut self, segment: &Arc<Segment>) -> Result<Ended, OpenError> {
-        let size = self.options.segment_size;
         let map = segment.mapped().map_err(OpenError::io("map", &segment.path))?;
-        let mut at = self.begin_in(segment, &map);
+        let ended = self.records(segment, &map);
+        // Before anything is cut: a page that the disk does not give back looks like the end of the log.
+        map.check().map_err(OpenError::io("read", &segment.path))?;
+        ended
+    }
+
+    /// Walks the records of one segment.
+    fn records(&mut self, segment: &Segment, map: &Map) -> Result<Ended, OpenError> {
+        let size = self.options.segment_size;
+        let mut at = self.begin_in(segment, map);
         while let Some(bytes) = map.get(at, size).filter(|bytes| !bytes.is_empty()) {
             let parsed = match record::parse(bytes, self.options.check_crc) {
                 Err(RecordError::BodyCrc { .. }) => self.keep_flushed(segment, bytes, at),

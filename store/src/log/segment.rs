@@ -147,7 +147,21 @@ impl Segment {
     /// The bytes `from..to` of the file through the map; None when they were not written yet.
     pub fn share(self: &Arc<Self>, from: usize, to: usize) -> Result<Option<Bytes>, ReadError> {
         let open = self.opened().map_err(|source| self.failed(from, to - from, source))?;
-        Ok(open.map.share(from, to))
+        if !open.map.has_lost() && self.resident.holds(&open.map, from, to) {
+            return Ok(open.map.share(from, to));
+        }
+        if to > open.map.readable() {
+            return Ok(None);
+        }
+        // Evicted, or not to be had any more: the file says so, where the map would raise a signal.
+        let mut buffer = vec![0; to - from];
+        self.read_from(&open, &mut buffer, from)?;
+        Ok(Some(Bytes::from(buffer)))
+    }
+
+    /// True when pages of the map are lost: what was read through it may have been zeros, and is read from the file from now on.
+    pub fn has_lost(&self) -> bool {
+        self.open.read().as_ref().is_some_and(|open| open.map.has_lost())
     }
 
     /// The first byte of `from..to` that is not zero.
@@ -164,7 +178,7 @@ impl Segment {
         blocking: bool,
     ) -> Result<Result<Bytes, WouldBlock>, ReadError> {
         let open = self.opened().map_err(|source| self.failed(from, to - from, source))?;
-        if self.resident.holds(&open.map, from, to) {
+        if !open.map.has_lost() && self.resident.holds(&open.map, from, to) {
             open.file.ask(from as u64, to - from).map_err(|source| self.failed(from, to - from, source))?;
             if let Some(bytes) = open.map.share(from, to) {
                 return Ok(Ok(bytes));

@@ -45,9 +45,16 @@ impl QueueFile {
         if let Some(map) = self.map.lock().as_ref() {
             let bytes = map.get(at, at + out.len()).ok_or(io::ErrorKind::UnexpectedEof)?;
             out.copy_from_slice(bytes);
-            return Ok(());
+            if !map.has_lost() {
+                return Ok(());
+            }
         }
         File::open_to_read(&self.path)?.read_at(out, at as u64)
+    }
+
+    /// The map has lost pages: whoever needs the file next gets another map of it.
+    pub fn forget_map(&self) {
+        *self.map.lock() = None;
     }
 
     /// Its map, and whether it was made just now: then the file is to be registered as open. May wait for the disk when it was
