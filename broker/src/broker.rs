@@ -8,8 +8,8 @@ use crate::registration::Registration;
 use crate::remoting::{Port, RemotingHandler};
 use crate::service::arrivals::Arrivals;
 use crate::service::{
-    changes, clock, delay, filters, groups, heartbeat, holds, identity, locks, members, offsets, persist, stats,
-    topic_puts, topics, transaction,
+    changes, clock, delay, filters, groups, heartbeat, holds, identity, locks, members, mornings, notices, offsets,
+    persist, stats, topic_puts, topics, transaction,
 };
 use crate::service::{Identity, Service};
 use crate::store_options::{delay_levels, store_options};
@@ -304,6 +304,8 @@ fn new_service(
         transactions: transaction::Transactions::new(),
         stats: stats::Stats::new(),
         topic_puts: topic_puts::TopicPuts::new(&store, clock::now_ms()),
+        mornings: mornings::Mornings::new(ferromq_store::local_day(clock::now_ms())),
+        notices: notices::Notices::default(),
         changes,
         unique_ids: UniqueIdGenerator::new(identity.store_host.ip(), std::process::id(), random, 0),
         files: parking_lot::Mutex::new(()),
@@ -336,6 +338,7 @@ async fn housekeeping(service: Arc<Service>, mut stopped: watch::Receiver<bool>)
         let now = clock::now_ms();
         service.stats.sample(now);
         service.topic_puts.sample(&service.store, now);
+        service.mornings.look(ferromq_store::local_day(now), || service.totals());
         service.locks.sweep(now);
         let expired = heartbeat::expire(&service);
         if expired > 0 {

@@ -1,8 +1,9 @@
 //! `ferromq broker`: one broker that registers at name servers elsewhere. Letters and exit codes as mqbroker's.
 use crate::failure::Failure;
-use crate::{block_on, life};
+use crate::{block_on, life, log};
 use ferromq_broker::config::{self, BrokerConfig};
-use ferromq_broker::Broker;
+use ferromq_broker::{Broker, StartError};
+use ferromq_protocol::settings::LogLevel;
 use std::path::{Path, PathBuf};
 
 /// Arguments.
@@ -87,12 +88,20 @@ pub fn check_namesrv(list: &str) -> Result<(), Failure> {
 async fn serve(config: BrokerConfig) -> Result<(), Failure> {
     let namesrv = config.namesrv_addr.clone();
     let ending = life::Ending::listen()?;
-    let broker = Broker::start(config).await.map_err(Failure::new)?;
+    let broker = start(config).await.map_err(Failure::new)?;
     println!("{}", booted(&broker, &namesrv));
     let reason = ending.wait(false).await;
     tracing::info!("{reason}: shutting down");
     broker.shutdown().await;
     Ok(())
+}
+
+/// Starts a broker whose property `logLevel` counts for this process, now and after every change.
+pub async fn start(config: BrokerConfig) -> Result<Broker, StartError> {
+    log::follow(LogLevel::Environment, config.log_level);
+    let broker = Broker::start(config).await?;
+    broker.service().live_config.watch(|before, after| log::follow(before.log_level, after.log_level));
+    Ok(broker)
 }
 
 /// The line that scripts look for (broker.md 2.1).

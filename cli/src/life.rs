@@ -1,5 +1,7 @@
-//! When a server ends: SIGTERM, Ctrl-C or, where asked for, the end of standard input.
+//! When a server ends: SIGTERM, Ctrl-C or, where asked for, the end of standard input. SIGHUP opens the file of the log anew; without
+//! one it ends the process as it does by default.
 use crate::failure::Failure;
+use crate::log;
 use std::io::Read;
 use tokio::sync::oneshot;
 
@@ -18,6 +20,15 @@ impl Ending {
         let refused = |e| Failure::new(format!("signals cannot be handled: {e}"));
         let terminate = signal(SignalKind::terminate()).map_err(refused)?;
         let interrupt = signal(SignalKind::interrupt()).map_err(refused)?;
+        if log::is_file() {
+            let mut hangup = signal(SignalKind::hangup()).map_err(refused)?;
+            tokio::spawn(async move {
+                while hangup.recv().await.is_some() {
+                    log::reopen();
+                    tracing::info!("the log file was opened anew");
+                }
+            });
+        }
         Ok(Ending { signals: [(terminate, "SIGTERM"), (interrupt, "Ctrl-C")] })
     }
 

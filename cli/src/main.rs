@@ -9,6 +9,7 @@ mod consume;
 mod failure;
 mod format;
 mod life;
+mod log;
 mod names;
 mod namesrv;
 mod pipe;
@@ -22,7 +23,6 @@ mod when;
 
 use clap::{Parser, Subcommand};
 use failure::Failure;
-use std::io::IsTerminal;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -68,7 +68,7 @@ fn main() -> ExitCode {
             return ExitCode::from(u8::try_from(code).unwrap_or(2));
         }
     };
-    start_log();
+    log::start();
     let outcome = match args.command {
         Command::Standalone(args) => standalone::run(args),
         Command::Namesrv(args) => namesrv::run(args),
@@ -88,23 +88,6 @@ fn main() -> ExitCode {
             failure.exit_code()
         }
     }
-}
-
-/// Warnings and errors on standard error, or at the end of the file that `FERROMQ_LOG_FILE` names; `FERROMQ_LOG=debug` shows
-/// more.
-fn start_log() {
-    let filter = tracing_subscriber::EnvFilter::try_from_env("FERROMQ_LOG")
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_target(false);
-    if let Some(path) = std::env::var_os("FERROMQ_LOG_FILE").filter(|path| !path.is_empty()) {
-        match std::fs::OpenOptions::new().create(true).append(true).open(&path) {
-            Ok(file) => return log.with_ansi(false).with_writer(std::sync::Mutex::new(file)).init(),
-            // A log that cannot be written is no reason not to serve.
-            Err(error) => eprintln!("ferromq: cannot write the log file {}: {error}", path.to_string_lossy()),
-        }
-    }
-    // Colours are for people.
-    log.with_ansi(std::io::stderr().is_terminal()).with_writer(std::io::stderr).init();
 }
 
 /// Runs an async command on a runtime of its own.

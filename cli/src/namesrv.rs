@@ -1,7 +1,8 @@
 //! `ferromq namesrv`: a name server. Letters and exit codes as mqnamesrv's.
 use crate::failure::Failure;
-use crate::{block_on, life};
-use ferromq_namesrv::{NameServer, NameServerConfig};
+use crate::{block_on, life, log};
+use ferromq_namesrv::{NameServer, NameServerConfig, StartError};
+use ferromq_protocol::settings::LogLevel;
 use std::path::PathBuf;
 
 /// Arguments.
@@ -41,11 +42,19 @@ pub fn run(args: Args) -> Result<(), Failure> {
     }
     block_on(async {
         let ending = life::Ending::listen()?;
-        let server = NameServer::start(config).await.map_err(Failure::new)?;
+        let server = start(config).await.map_err(Failure::new)?;
         println!("The Name Server boot success. serializeType=JSON, address {}", server.local_addr());
         let reason = ending.wait(false).await;
         tracing::info!("{reason}: shutting down");
         server.shutdown().await;
         Ok(())
     })
+}
+
+/// Starts a name server whose property `logLevel` counts for this process, now and after every change.
+pub async fn start(config: NameServerConfig) -> Result<NameServer, StartError> {
+    log::follow(LogLevel::Environment, config.log_level);
+    let server = NameServer::start(config).await?;
+    server.watch(|before, after| log::follow(before.log_level, after.log_level));
+    Ok(server)
 }

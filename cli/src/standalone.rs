@@ -3,10 +3,10 @@
 //! `--ephemeral` is the same code on free ports, in a temporary directory, with small files, ending when standard input
 //! closes: a broker for a test in any language.
 use crate::failure::Failure;
-use crate::{block_on, broker, life};
-use ferromq_broker::config::BrokerConfig;
+use crate::{block_on, broker, life, namesrv};
+use ferromq_broker::config::{BrokerConfig, SMALL_FILES};
 use ferromq_broker::Broker;
-use ferromq_namesrv::{NameServer, NameServerConfig};
+use ferromq_namesrv::NameServerConfig;
 use std::io::Write;
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -44,19 +44,11 @@ pub struct Args {
     ephemeral: bool,
 }
 
-/// Settings of `--ephemeral`: files small enough that starting and removing them costs nothing.
-const EPHEMERAL: &[(&str, &str)] = &[
-    ("mappedFileSizeCommitLog", "16777216"),
-    ("mappedFileSizeConsumeQueue", "200000"),
-    ("maxHashSlotNum", "10000"),
-    ("maxIndexNum", "40000"),
-];
-
 /// Runs the command.
 pub fn run(args: Args) -> Result<(), Failure> {
     let temporary = if args.ephemeral { Some(temporary_folder()?) } else { None };
     let mut config = BrokerConfig { broker_name: "broker-a".into(), ..BrokerConfig::default() };
-    for (name, value) in EPHEMERAL.iter().filter(|_| args.ephemeral) {
+    for (name, value) in SMALL_FILES.iter().filter(|_| args.ephemeral) {
         config.set(name, value).map_err(Failure::usage)?;
     }
     broker::apply(&mut config, args.config.as_deref(), &args.properties)?;
@@ -90,13 +82,13 @@ async fn serve(args: &Args, mut config: BrokerConfig, data: PathBuf) -> Result<(
         ..NameServerConfig::default()
     };
     let ending = life::Ending::listen()?;
-    let name_server = NameServer::start(names).await.map_err(Failure::new)?;
+    let name_server = namesrv::start(names).await.map_err(Failure::new)?;
     let mut namesrv = name_server.local_addr();
     if namesrv.ip().is_unspecified() {
         namesrv.set_ip(IpAddr::from([127, 0, 0, 1]));
     }
     config.namesrv_addr = namesrv.to_string();
-    let broker = match Broker::start(config).await {
+    let broker = match broker::start(config).await {
         Ok(broker) => broker,
         Err(e) => {
             name_server.shutdown().await;

@@ -3,7 +3,7 @@
 pub use ferromq_protocol::settings::{SettingError as ConfigError, Warning};
 
 use ferromq_protocol::settings;
-use ferromq_protocol::settings::WithoutEffect;
+use ferromq_protocol::settings::{LogLevel, WithoutEffect};
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
@@ -53,7 +53,7 @@ settings! {
     /// Seconds after which a connection without traffic is closed.
     server_channel_max_idle_time_seconds: i64 = "serverChannelMaxIdleTimeSeconds", 120, in 1..=INT_MAX;
     /// FerroMQ: what is logged: error, warn, info, debug or trace. Empty: what the environment variable FERROMQ_LOG says, or warn.
-    log_level: String = "logLevel", String::new(), [live];
+    log_level: LogLevel = "logLevel", LogLevel::Environment, [live];
 }
 
 /// Options of Apache's name server that have no effect here, by reason.

@@ -71,6 +71,11 @@ impl NameServer {
         self.service.config.read().clone()
     }
 
+    /// Tells `watcher` of every change of the options by a request: the options before and after it.
+    pub fn watch(&self, watcher: impl Fn(&NameServerConfig, &NameServerConfig) + Send + Sync + 'static) {
+        self.service.watchers.lock().push(Box::new(watcher));
+    }
+
     /// The line that scripts wait for (broker.md 1.2).
     pub fn boot_message(&self) -> String {
         format!("The Name Server boot success. serializeType=JSON, address {}", self.local)

@@ -238,3 +238,9 @@ pub struct StoreStats {
     /// Topics that have a queue.
     pub topics: usize,
 }
+
+/// The calendar day of `unix_ms` (milliseconds since 1970) in the time zone of this machine: year, month, day.
+pub fn local_day(unix_ms: i64) -> (i32, u32, u32) {
+    let time = crate::index::platform::local_time(unix_ms);
+    (time.year, time.month, time.day)
+}

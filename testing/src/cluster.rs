@@ -1,6 +1,6 @@
 //! The cluster: servers, their restarts, and a little administration over the protocol.
 use bytes::Bytes;
-use ferromq_broker::config::BrokerConfig;
+use ferromq_broker::config::{BrokerConfig, SMALL_FILES};
 use ferromq_broker::Broker;
 use ferromq_namesrv::{NameServer, NameServerConfig};
 use ferromq_protocol::code::{request, response};
@@ -12,16 +12,8 @@ use std::sync::Arc;
 use std::time::Duration;
 use tempfile::TempDir;
 
-/// Small files, so that starting and removing a broker costs nothing.
-const SETTINGS: &[(&str, &str)] = &[
-    ("mappedFileSizeCommitLog", "16777216"),
-    ("mappedFileSizeConsumeQueue", "200000"),
-    ("maxHashSlotNum", "10000"),
-    ("maxIndexNum", "40000"),
-    ("brokerIP1", "127.0.0.1"),
-    ("bindAddress", "127.0.0.1"),
-    ("listenPort", "0"),
-];
+/// Free ports of the loopback address.
+const SETTINGS: &[(&str, &str)] = &[("brokerIP1", "127.0.0.1"), ("bindAddress", "127.0.0.1"), ("listenPort", "0")];
 /// Longest time that a call of this crate takes.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Longest time until a killed broker has let go of its port and files.
@@ -102,7 +94,7 @@ impl ClusterBuilder {
             let mut config = BrokerConfig::default();
             let data = cluster.folder.path().join(&name).display().to_string();
             let fixed = [("brokerName", name.as_str()), ("namesrvAddr", &cluster.namesrv), ("storePathRootDir", &data)];
-            let settings = SETTINGS.iter().copied().chain(fixed);
+            let settings = SMALL_FILES.iter().chain(SETTINGS).copied().chain(fixed);
             let chosen = self.properties.iter().map(|(n, v)| (n.as_str(), v.as_str()));
             for (property, value) in settings.chain(chosen) {
                 let wrong = |e: ferromq_broker::config::ConfigError| ClusterError::Start {

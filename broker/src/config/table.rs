@@ -6,6 +6,7 @@
 use super::value::{BrokerRole, FlushDiskType};
 use super::without_effect::WITHOUT_EFFECT;
 use ferromq_protocol::settings;
+use ferromq_protocol::settings::LogLevel;
 use std::path::{Path, PathBuf};
 
 /// One line of the table.
@@ -193,6 +194,10 @@ settings! {
 
     /// FerroMQ: the most consume queue, log and index files mapped at a time; above it the least recently used are closed, and opened on demand.
     mapped_files_max: i32 = "mappedFilesMax", 16_384, in 1..=65_000;
+    /// FerroMQ: what is logged: error, warn, info, debug or trace. Empty: what the environment variable FERROMQ_LOG says, or warn.
+    log_level: LogLevel = "logLevel", LogLevel::Environment, [live];
+    /// FerroMQ: milliseconds from which a request is logged as slow, with code, topic and peer, at most one a second; 0: none.
+    slow_request_mills: i64 = "slowRequestMills", 500, in 0..=LONG_MAX, [live];
     /// FerroMQ: the most connections accepted; further ones are closed at once.
     connections_max: i32 = "connectionsMax", 65_536, in 1..=INT_MAX;
     /// FerroMQ: the most pulls held at a time; further ones are answered at once as if nothing had come.

@@ -19,6 +19,7 @@ use ferromq_protocol::json::{self, Value};
 use ferromq_protocol::{Command, Header, HeaderError};
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Instant;
 
 /// Remark of successes whose handler sets none in the reference (wire.md 2.6).
 const NO_REMARK: &str = "not set any response code";
@@ -61,7 +62,10 @@ fn later(context: &Context<'_>, request: &Command) -> Reply {
     let (service, connection, request) = (Arc::clone(context.service), Arc::clone(context.connection), request.clone());
     let caller = context.caller.clone();
     tokio::task::spawn_blocking(move || {
+        let began = Instant::now();
         let reply = blocking(&service, &caller, &request).unwrap_or_else(|refusal| Reply::refused(&request, &refusal));
+        let threshold_ms = service.config().slow_request_mills;
+        service.notices.took(threshold_ms, began.elapsed(), 1, || super::what(&connection, &request));
         reply.send(&connection, &request);
     });
     Reply::Later

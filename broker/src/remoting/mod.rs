@@ -18,12 +18,14 @@ mod transaction;
 
 pub(crate) use reply::Reply;
 
+use crate::service::notices::What;
 use crate::service::{Caller, Service};
 use ferromq_protocol::Command;
 use ferromq_remoting::{CloseReason, Connection, Handler, OutFrame};
 use link::Link;
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
+use std::time::Instant;
 
 /// Which of the two ports (broker.md 0.6).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -94,6 +96,12 @@ fn caller_of(connection: &Arc<Connection>, request: &Command) -> Caller {
     }
 }
 
+/// What a request was, for the log.
+fn what(connection: &Connection, request: &Command) -> What {
+    let topic = request.ext.get("topic").or_else(|| request.ext.get("b")).unwrap_or_default();
+    What { code: request.code, topic: topic.to_owned(), peer: canonical(connection.peer()) }
+}
+
 /// IPv4 clients of a socket for both families show up as IPv4.
 fn canonical(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(address.ip().to_canonical(), address.port())
@@ -109,6 +117,7 @@ impl Handler for RemotingHandler {
     fn requests(&self, connection: &Arc<Connection>, requests: &mut Vec<Command>, answers: &mut Vec<OutFrame>) {
         let Some(service) = self.service.get() else { return connection.close("the broker is starting") };
         let mut rest = &requests[..];
+        let (threshold_ms, mut before) = (service.config().slow_request_mills, Instant::now());
         while let Some(first) = rest.first() {
             let run = |of: fn(i32) -> bool| rest.iter().take_while(|request| of(request.code)).count();
             let (sends, ends) = (run(send::is_send), run(transaction::is_end));
@@ -119,7 +128,11 @@ impl Handler for RemotingHandler {
             } else {
                 self.one(service, connection, first, answers);
             }
-            rest = &rest[sends.max(ends).max(1)..];
+            let together = sends.max(ends).max(1);
+            let now = Instant::now();
+            service.notices.took(threshold_ms, now - before, together, || what(connection, first));
+            before = now;
+            rest = &rest[together..];
         }
         requests.clear();
     }

@@ -23,7 +23,9 @@ pub mod holds;
 pub mod identity;
 pub mod locks;
 pub mod members;
+pub mod mornings;
 pub mod names;
+pub mod notices;
 pub mod offsets;
 pub mod persist;
 pub mod progress;
@@ -110,6 +112,10 @@ pub struct Service {
     pub stats: stats::Stats,
     /// How many messages every topic got.
     pub topic_puts: topic_puts::TopicPuts,
+    /// What both stood at at the last two midnights.
+    pub mornings: mornings::Mornings,
+    /// Slow and refused requests in the log.
+    pub notices: notices::Notices,
     /// What has to be written or registered.
     pub changes: Arc<changes::Changes>,
     /// Ids for messages that come without one.
@@ -124,6 +130,13 @@ impl Service {
     /// A snapshot of the configuration; take one per request batch.
     pub fn config(&self) -> Arc<BrokerConfig> {
         self.live_config.snapshot()
+    }
+
+    /// Messages of clients since the start.
+    pub fn totals(&self) -> mornings::Totals {
+        // As the reference counts: without what the system sends itself.
+        let put = self.topic_puts.all_since_start(&self.store, |topic: &str| !self.topics.is_system(topic));
+        mornings::Totals { put, get: self.stats.get_messages.load(Relaxed) }
     }
 
     /// Some queue of `queues`, spread evenly. A topic without queues is an error, as in Java (division by zero).

@@ -16,10 +16,6 @@ const ZEROES: &[&str] = &[
     "getMessageEntireTimeMax",
     "litePullThreadPoolQueueHeadWaitTimeMills",
     "litePullThreadPoolQueueSize",
-    "msgGetTotalTodayMorning",
-    "msgGetTotalYesterdayMorning",
-    "msgPutTotalTodayMorning",
-    "msgPutTotalYesterdayMorning",
     "pullThreadPoolQueueHeadWaitTimeMills",
     "pullThreadPoolQueueSize",
     "putMessageEntireTimeMax",
@@ -71,10 +67,11 @@ fn broker(service: &Service, table: &mut BTreeMap<String, String>) {
     put(table, "bootTimestamp", stats.boot_timestamp);
     put(table, "runtime", elapsed(now_ms() - stats.boot_timestamp));
     put(table, "startAcceptSendRequestTimeStamp", service.config().start_accept_send_request_time_stamp);
-    // As the reference counts: without what the system sends itself.
-    let clients = |topic: &str| !service.topics.is_system(topic);
-    put(table, "msgPutTotalTodayNow", service.topic_puts.all_since_start(&service.store, clients));
-    put(table, "msgGetTotalTodayNow", stats.get_messages.load(Relaxed));
+    let (yesterday, today) = service.mornings.get();
+    for (when, totals) in [("YesterdayMorning", yesterday), ("TodayMorning", today), ("TodayNow", service.totals())] {
+        put(table, &format!("msgPutTotal{when}"), totals.put);
+        put(table, &format!("msgGetTotal{when}"), totals.get);
+    }
     let puts = stats.put_messages.load(Relaxed).max(1);
     put(table, "putMessageTimesTotal", puts);
     put(table, "putMessageFailedTimes", stats.put_failures.load(Relaxed));

@@ -19,10 +19,15 @@ use std::collections::HashMap;
 use std::sync::{Arc, Weak};
 use std::time::Instant;
 
+/// Called with the options before and after a change.
+pub(crate) type Watcher = Box<dyn Fn(&NameServerConfig, &NameServerConfig) + Send + Sync>;
+
 /// Everything the requests work on.
 pub(crate) struct Service {
     pub(crate) tables: RwLock<Tables>,
     pub(crate) config: RwLock<NameServerConfig>,
+    /// Told of every change of `config`, while it is locked.
+    pub(crate) watchers: Mutex<Vec<Watcher>>,
     kv: Arc<KvConfig>,
     started: Instant,
     /// Connections on which brokers registered, by number.
@@ -70,6 +75,7 @@ impl Service {
         Self {
             tables: RwLock::default(),
             config: RwLock::new(config),
+            watchers: Mutex::default(),
             kv: Arc::new(kv),
             started: Instant::now(),
             brokers: Mutex::default(),

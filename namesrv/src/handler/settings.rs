@@ -65,12 +65,14 @@ impl Service {
         if pairs.iter().any(|(name, _)| !config.is_changeable(name)) {
             return Err(Refusal(res::NO_PERMISSION, "Can not update config in black list.".into()));
         }
+        let before = config.clone();
         for (name, value) in &pairs {
             // One wrong value does not keep the others from being set; the reference keeps the old value too.
             if let Err(error) = config.set(name, value) {
                 tracing::warn!(%error, "option not changed");
             }
         }
+        self.watchers.lock().iter().for_each(|watcher| watcher(&before, &config));
         let (file, text) = (config.store_file(), config.to_properties());
         drop(config);
         match file {

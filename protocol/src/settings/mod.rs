@@ -11,7 +11,7 @@ mod value;
 
 pub use document::{reference, sample};
 pub use table::checked;
-pub use value::{expectation, SettingValue};
+pub use value::{expectation, LogLevel, SettingValue};
 
 use crate::java_properties::{self, PropertiesError};
 use crate::nearest::nearest;

@@ -61,6 +61,50 @@ macro_rules! number {
 }
 number!(u16 => "int", i32 => "int", i64 => "long");
 
+/// Declares an enum whose constants have names in files.
+#[macro_export]
+macro_rules! setting_enum {
+    ($(#[$meta:meta])* $name:ident, $kind:literal { $($(#[doc = $doc:literal])* $variant:ident = $text:literal,)* }) => {
+        $(#[$meta])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub enum $name { $($(#[doc = $doc])* $variant,)* }
+
+        impl $crate::settings::SettingValue for $name {
+            const KIND: &'static str = $kind;
+            fn parse(text: &str) -> Option<Self> {
+                match text {
+                    $($text => Some(Self::$variant),)*
+                    _ => None,
+                }
+            }
+            fn show(&self) -> String {
+                match self {
+                    $(Self::$variant => $text,)*
+                }
+                .to_owned()
+            }
+        }
+    };
+}
+
+setting_enum! {
+    /// What a server logs.
+    LogLevel, "error | warn | info | debug | trace, or nothing" {
+        /// What the environment says.
+        Environment = "",
+        /// Errors.
+        Error = "error",
+        /// And warnings.
+        Warn = "warn",
+        /// And what happens.
+        Info = "info",
+        /// And why.
+        Debug = "debug",
+        /// Everything.
+        Trace = "trace",
+    }
+}
+
 /// What a setting of this type and range accepts, for error messages and the reference page.
 pub fn expectation<T: SettingValue>(range: Option<(i64, i64)>) -> String {
     fn between(kind: &str, low: i64, high: impl Display) -> String {
