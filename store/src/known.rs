@@ -4,27 +4,39 @@
 //! Without it recovery goes by what it sees: a queue whose folder is gone looks like one that never was, records of a deleted
 //! topic look like records whose queue is gone, and the end of the log is found by reading its last segment.
 //!
-//! * `ferromq-queues`: the queues with their next offsets at the last thorough flush or stop. It is believed while nobody else has
-//!   had the directory since, which shows in the time of the lock file: everybody writes to that when he starts, but for us.
+//! * `ferromq-queues`: the queues with their next offsets. All of them are written at a stop and at the first thorough flush, then those
+//!   that have changed are added behind, a block at a time that ends with the end of the log; a later line of a queue counts. At a
+//!   clean stop a line also says all that a start needs to know of the queue ([`crate::queue::restore`]). It is believed while nobody
+//!   else has had the directory since, which shows in the time of the lock file: everybody writes to that when he starts, but for us.
 //! * `ferromq-deleted`: topics with the end of the log when they were deleted. Records before it are in no queue.
 //!
-//! Threads: `deleted` is changed under its lock, which is held while the file is written.
+//! Threads: `deleted` is changed under its lock, which is held while the file is written; so is `written`.
 use crate::disk;
 use crate::error::OpenError;
 use crate::log::Log;
-use crate::queue::QueueTable;
+use crate::queue::restore::AtStop;
+use crate::queue::{Queue, QueueTable};
 use parking_lot::Mutex;
-use std::collections::hash_map::DefaultHasher;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;
-use std::hash::{Hash, Hasher};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::Arc;
 use std::time::UNIX_EPOCH;
 
 /// First line of the list of queues.
-const HEAD: &str = "ferromq-queues 1";
+const HEAD: &str = "ferromq-queues 2";
+/// Lines that are added behind a short list before it is written anew; to a longer one as many as it has.
+const ADDED_LINES_MIN: usize = 1024;
+
+/// A queue in the list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Line {
+    /// Its next offset.
+    pub max: i64,
+    /// The rest of it, at a clean stop.
+    pub at_stop: Option<AtStop>,
+}
 
 /// The list of queues as it was found.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -33,8 +45,31 @@ pub(crate) struct Listed {
     pub log_end: i64,
     /// Where the last record began then.
     pub last_record: Option<i64>,
-    /// Next offset of each queue.
-    pub queues: HashMap<(String, i32), i64>,
+    /// Queues by topic and number.
+    queues: HashMap<String, BTreeMap<i32, Line>>,
+}
+
+impl Listed {
+    /// A queue.
+    pub fn find(&self, topic: &str, id: i32) -> Option<&Line> {
+        self.queues.get(topic)?.get(&id)
+    }
+
+    /// All queues.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, i32, &Line)> {
+        self.queues.iter().flat_map(|(topic, lines)| lines.iter().map(move |(id, line)| (topic.as_str(), *id, line)))
+    }
+}
+
+/// How much is in the list that this store has written.
+#[derive(Debug, Default, Clone, Copy)]
+struct Written {
+    /// Lines when all queues were written.
+    lines: usize,
+    /// Lines added since.
+    added: usize,
+    /// Bytes of the file.
+    bytes: u64,
 }
 
 /// Both files of a directory.
@@ -43,8 +78,8 @@ pub(crate) struct Known {
     queues: PathBuf,
     deleted_path: PathBuf,
     lock: PathBuf,
-    /// Hash of the list that was written last, 0 at first. Stored by who writes it.
-    saved: AtomicU64,
+    /// None until all queues were written.
+    written: Mutex<Option<Written>>,
     /// End of the log when the topic was deleted.
     deleted: Mutex<HashMap<String, i64>>,
 }
@@ -59,8 +94,8 @@ impl Known {
             Some((topic.to_owned(), offset.parse().ok()?))
         });
         let deleted = Mutex::new(deleted.collect());
-        let (queues, lock, saved) = (root.join("ferromq-queues"), root.join("lock"), AtomicU64::new(0));
-        Ok(Known { queues, deleted_path: path, lock, saved, deleted })
+        let (queues, lock, written) = (root.join("ferromq-queues"), root.join("lock"), Mutex::default());
+        Ok(Known { queues, deleted_path: path, lock, written, deleted })
     }
 
     /// The list of queues, if it can be believed.
@@ -75,29 +110,47 @@ impl Known {
         modified.ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok()).map_or(0, |since| since.as_nanos())
     }
 
-    /// Writes the list of queues with what of them is on the disk, unless it is the one that was written last.
+    /// Adds the queues that were flushed since the last time to the list. Only these are looked at, but for the first time and for
+    /// those after queues were removed or many lines were added.
     pub fn save(&self, queues: &QueueTable, log: &Log, last_record: Option<i64>) -> io::Result<()> {
-        let mut text = format!("{HEAD}\nlock {}\n", self.lock_time());
-        if let Some(last) = last_record {
-            let _ = writeln!(text, "last-record {last}");
-        }
-        let mut lines: Vec<String> = Vec::new();
-        for queue in queues.all().iter().filter(|queue| queue.flushed() > 0) {
-            lines.push(format!("queue {} {} {}\n", queue.id, queue.flushed(), queue.topic));
-        }
-        lines.sort_unstable();
-        lines.iter().for_each(|line| text.push_str(line));
-        // Read last: no queue has a record behind it.
-        let _ = writeln!(text, "log-end {}", log.written());
-        let mut hasher = DefaultHasher::new();
-        text.hash(&mut hasher);
-        let hash = hasher.finish();
-        if self.saved.load(Ordering::Relaxed) == hash {
+        let mut written = self.written.lock();
+        let (changed, removed) = queues.take_unlisted();
+        let before = written
+            .take()
+            .filter(|before| !removed && before.added + changed.len() <= ADDED_LINES_MIN.max(before.lines));
+        let Some(before) = before else {
+            *written = Some(self.save_all(queues, log, last_record, false)?);
             return Ok(());
+        };
+        let mut after = before;
+        if !changed.is_empty() {
+            let block = block(changed.iter().map(|queue| (queue, None)), log, last_record);
+            let file = disk::File::open(&self.queues)?;
+            file.write_at(block.as_bytes(), before.bytes)?;
+            file.sync()?;
+            after.added += changed.len();
+            after.bytes += block.len() as u64;
         }
-        disk::replace(&self.queues, text.as_bytes())?;
-        self.saved.store(hash, Ordering::Relaxed);
+        *written = Some(after);
         Ok(())
+    }
+
+    /// Writes the list of all queues as they are at a clean stop.
+    pub fn save_at_stop(&self, queues: &QueueTable, log: &Log, last_record: Option<i64>) -> io::Result<()> {
+        let mut written = self.written.lock();
+        *written = None;
+        self.save_all(queues, log, last_record, true)?;
+        Ok(())
+    }
+
+    fn save_all(&self, queues: &QueueTable, log: &Log, last_record: Option<i64>, at_stop: bool) -> io::Result<Written> {
+        let mut all = queues.all();
+        all.retain(|queue| queue.flushed() > 0);
+        all.sort_unstable_by(|a, b| (&a.topic, a.id).cmp(&(&b.topic, b.id)));
+        let lines = all.iter().map(|queue| (queue, at_stop.then(|| queue.at_stop()).flatten()));
+        let text = format!("{HEAD}\nlock {}\n{}", self.lock_time(), block(lines, log, last_record));
+        disk::replace(&self.queues, text.as_bytes())?;
+        Ok(Written { lines: all.len(), added: 0, bytes: text.len() as u64 })
     }
 
     /// End of the log when `topic` was deleted; records behind are of a new topic with its name. 0 when it was not.
@@ -129,6 +182,11 @@ impl Known {
         disk::replace(&self.deleted_path, lines.concat().as_bytes())
     }
 
+    /// Topics that were deleted.
+    pub fn deleted_topics(&self) -> Vec<String> {
+        self.deleted.lock().keys().cloned().collect()
+    }
+
     /// The file with deleted topics.
     pub fn deleted_path(&self) -> &Path {
         &self.deleted_path
@@ -144,40 +202,101 @@ fn read(path: &Path) -> Result<Option<String>, OpenError> {
     }
 }
 
-/// The list in `text`, unless it was written under another time of the lock file.
+/// Lines of queues, and the end of the block.
+fn block<'a>(
+    queues: impl Iterator<Item = (&'a Arc<Queue>, Option<AtStop>)>,
+    log: &Log,
+    last_record: Option<i64>,
+) -> String {
+    let mut text = String::new();
+    for (queue, at_stop) in queues {
+        let (id, max, topic) = (queue.id, queue.flushed(), &queue.topic);
+        let _ = match at_stop.filter(|at_stop| at_stop.max() == max) {
+            Some(at_stop) => writeln!(text, "stopped {id} {} {topic}", at_stop.line()),
+            None => writeln!(text, "queue {id} {max} {topic}"),
+        };
+    }
+    if let Some(last) = last_record {
+        let _ = writeln!(text, "last-record {last}");
+    }
+    // Read last: no queue has a record behind it.
+    let _ = writeln!(text, "log-end {}", log.written());
+    text
+}
+
+/// The list in `text`, unless it was written under another time of the lock file. A block that is not complete does not count, nor does
+/// what follows it.
 fn parse(text: &str, lock_time: u128) -> Option<Listed> {
     let mut lines = text.lines();
     if lines.next()? != HEAD || lines.next()? != format!("lock {lock_time}") || lock_time == 0 {
         return None;
     }
-    let mut listed = Listed::default();
+    let mut listed: Option<Listed> = None;
+    let mut block = Block::default();
     for line in lines {
+        let Some(log_end) = block.take(line) else { break };
+        let Some(log_end) = log_end else { continue };
+        let listed = listed.get_or_insert_with(Listed::default);
+        for (topic, id, line) in block.queues.drain(..) {
+            listed.queues.entry(topic.to_owned()).or_default().insert(id, line);
+        }
+        (listed.log_end, listed.last_record) = (log_end, block.last_record.take());
+    }
+    listed
+}
+
+/// Lines up to the end of the log.
+#[derive(Default)]
+struct Block<'a> {
+    queues: Vec<(&'a str, i32, Line)>,
+    last_record: Option<i64>,
+}
+
+impl<'a> Block<'a> {
+    /// Takes a line; gives the end of the log when that ends the block. None for a line that makes no sense.
+    fn take(&mut self, line: &'a str) -> Option<Option<i64>> {
         let (word, rest) = line.split_once(' ')?;
         match word {
-            "log-end" => listed.log_end = rest.parse().ok()?,
-            "last-record" => listed.last_record = Some(rest.parse().ok()?),
+            "log-end" => return Some(Some(rest.parse().ok()?)),
+            "last-record" => self.last_record = Some(rest.parse().ok()?),
             "queue" => {
                 let mut parts = rest.splitn(3, ' ');
                 let (id, max) = (parts.next()?.parse().ok()?, parts.next()?.parse().ok()?);
-                listed.queues.insert((parts.next()?.to_owned(), id), max);
+                self.queues.push((parts.next()?, id, Line { max, at_stop: None }));
+            }
+            "stopped" => {
+                let mut parts = rest.splitn(2 + AtStop::NUMBERS, ' ');
+                let id = parts.next()?.parse().ok()?;
+                let at_stop = AtStop::parse(&mut parts)?;
+                self.queues.push((parts.next()?, id, Line { max: at_stop.max(), at_stop: Some(at_stop) }));
             }
             _ => return None,
         }
+        Some(None)
     }
-    Some(listed)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// A list is read as it is written, and is nothing when the lock file has another time or a line makes no sense.
+    /// A list is read as it is written, later lines count, and what is not complete does not; it is nothing when the lock file has
+    /// another time.
     #[test]
     fn lists_are_believed_or_not() {
-        let text = "ferromq-queues 1\nlock 77\nlog-end 900\nlast-record 800\nqueue 3 12 %RETRY%a b\n";
+        let text = "ferromq-queues 2\nlock 77\nqueue 3 12 %RETRY%a b\nqueue 4 9 t\nlast-record 800\nlog-end 900\n";
+        let max = |listed: &Listed, topic, id| listed.find(topic, id).map(|line| line.max);
         let listed = parse(text, 77).unwrap();
         assert_eq!((listed.log_end, listed.last_record), (900, Some(800)));
-        assert_eq!(listed.queues, HashMap::from([(("%RETRY%a b".to_owned(), 3), 12)]));
+        assert_eq!(
+            (max(&listed, "%RETRY%a b", 3), max(&listed, "t", 4), max(&listed, "t", 3)),
+            (Some(12), Some(9), None)
+        );
+        let grown = format!("{text}queue 4 10 t\nlog-end 950\nqueue 4 11 t\n");
+        let listed = parse(&grown, 77).unwrap();
+        assert_eq!((listed.log_end, listed.last_record, max(&listed, "t", 4)), (950, None, Some(10)));
+        let torn = format!("{text}queue 4 1\0\0\0\nlog-end 950\n");
+        assert_eq!(max(&parse(&torn, 77).unwrap(), "t", 4), Some(9));
         assert_eq!(parse(text, 78), None);
         assert_eq!(parse(&text.replace("12", "x"), 77), None);
         assert_eq!(parse("", 77), None);

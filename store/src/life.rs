@@ -325,7 +325,10 @@ impl Life {
             _ => Some("not everything is in its consume queue".to_owned()),
         };
         if reason.is_none() {
-            inner.list_queues();
+            let (queues, log, last) = (&inner.queues, &inner.log, inner.dispatch.last_record());
+            if let Err(error) = inner.known.save_at_stop(queues, log, last) {
+                tracing::warn!(%error, "the list of consume queues was not written; the next start looks into all of them");
+            }
             disk::remove_file(&self.abort).map_err(|error| ShutdownError { reason: error.to_string() })?;
         }
         drop(lock);

@@ -10,6 +10,7 @@
 pub(crate) mod batch;
 pub(crate) mod files;
 pub(crate) mod recover;
+pub(crate) mod restore;
 mod table;
 pub(crate) mod time;
 
@@ -60,10 +61,16 @@ pub(crate) struct Queue {
     /// End of the record of the newest unit: records before it are in the queue, or were in one that had the same name.
     /// Stored by the holder of the dispatch lock.
     physical_end: AtomicI64,
+    /// No unit that can be read leads to a record before this; -1 while that is not known. Stored by who stores `min`.
+    physical_min: AtomicI64,
     /// Units below are on the disk. Raised by who flushes.
     flushed: AtomicI64,
     /// Among the dirty queues.
     dirty: AtomicBool,
+    /// Among those that the list of queues lacks as they are on the disk.
+    unlisted: AtomicBool,
+    /// Taken over without being read. Stored at start.
+    restored: AtomicBool,
     /// Its topic was removed: nothing is written any more.
     removed: AtomicBool,
     files: RwLock<VecDeque<Arc<QueueFile>>>,
@@ -92,8 +99,11 @@ impl Queue {
             min: AtomicI64::new(0),
             max: AtomicI64::new(0),
             physical_end: AtomicI64::new(0),
+            physical_min: AtomicI64::new(-1),
             flushed: AtomicI64::new(0),
             dirty: AtomicBool::new(false),
+            unlisted: AtomicBool::new(false),
+            restored: AtomicBool::new(false),
             removed: AtomicBool::new(false),
             files: RwLock::new(VecDeque::new()),
             writing: Mutex::new(None),
@@ -247,6 +257,7 @@ impl Queue {
         self.write_blanks(writing, start, offset)?;
         self.write(writing, offset, &encode_unit(unit))?;
         self.min.store(offset, Ordering::Release);
+        self.physical_min.store(unit.physical, Ordering::Relaxed);
         Ok(())
     }
 
@@ -255,6 +266,7 @@ impl Queue {
         *writing = None;
         self.max.store(0, Ordering::Release);
         self.min.store(0, Ordering::Release);
+        self.physical_min.store(-1, Ordering::Relaxed);
         self.span.set(0, 0);
         self.flushed.store(0, Ordering::Relaxed);
         let mut files = self.files.write();
@@ -397,6 +409,11 @@ impl Queue {
     /// Marks the queue dirty; true when it was not.
     pub fn mark_dirty(&self) -> bool {
         !self.dirty.swap(true, Ordering::Relaxed)
+    }
+
+    /// Remembers that the list of queues lacks what of this one is on the disk; true when it did not.
+    pub fn set_unlisted(&self, unlisted: bool) -> bool {
+        self.unlisted.swap(unlisted, Ordering::Relaxed) != unlisted
     }
 
     /// Units below this offset are on the disk.

@@ -11,7 +11,7 @@ use crate::batch::Facts;
 use crate::checkpoint::Checkpoint;
 use crate::error::OpenError;
 use crate::index::{entries_of, IndexEntry, IndexService, IndexedRecord, KnownProperties};
-use crate::known::{Known, Listed};
+use crate::known::{Known, Line, Listed};
 use crate::log::paths::LogPaths;
 use crate::log::recover::{self, Owner, Pass, RecoverOptions, Visitor};
 use crate::log::Log;
@@ -45,7 +45,7 @@ impl Visitor for Rebuild<'_> {
             let fits = |offset: i64, unit: &Unit| {
                 owner(unit.physical).is_some_and(|owner| owner == (queue.topic.to_string(), queue.id, offset))
             };
-            let end = queue.recover(vouched, fits)?;
+            let end = if queue.is_restored() { queue.physical_end() } else { queue.recover(vouched, fits)? };
             if queue.max() > 0 && end <= self.known.deleted_until(&queue.topic) {
                 // Its deletion was cut short, or undone by a power cut.
                 queue.clear().map_err(OpenError::io("clear the consume queues in", &self.queues.dir))?;
@@ -80,11 +80,11 @@ impl Visitor for Rebuild<'_> {
 
     fn end(&mut self, end: i64) -> bool {
         let Some(listed) = self.listed.as_ref().filter(|listed| listed.log_end <= end) else { return true };
-        let lacking = listed.queues.iter().find(|((topic, id), max)| {
-            let found = self.queues.find(topic, *id).map_or(0, |queue| queue.max());
-            found < **max && self.known.deleted_until(topic) < listed.log_end
+        let lacking = listed.iter().find(|(topic, id, queue)| {
+            let found = self.queues.find(topic, *id).map_or(0, |found| found.max());
+            found < queue.max && self.known.deleted_until(topic) < listed.log_end
         });
-        if let Some(((topic, queue), max)) = lacking {
+        if let Some((topic, queue, Line { max, .. })) = lacking {
             tracing::error!(%topic, queue, max, "units of a consume queue that were on the disk are gone; it is built again from the log");
         }
         lacking.is_none()
@@ -125,12 +125,12 @@ pub(crate) fn recover_all(
     let read_only = options.commit_log_read_only.clone();
     let paths = LogPaths::new(options.commit_log_dirs(), read_only, segment_size, queues.files.clone())?;
     let found = recover::load(&paths, segment_size)?;
-    let whole_queues = queues.load()?;
+    let listed = known.listed()?;
+    let whole_queues = queues.load(listed.as_ref().filter(|_| !abnormal))?;
     if found.is_empty() {
         // Without a log the queues point to nothing.
         queues.clear()?;
     }
-    let listed = known.listed()?;
     let how = RecoverOptions {
         segment_size,
         check_crc: options.check_crc_on_recover,
@@ -163,7 +163,7 @@ pub(crate) fn recover_all(
 /// Topics whose deletion was cut short lose the files that are left.
 fn finish_deletions(queues: &QueueTable, known: &Known, log_end: i64) -> Result<(), OpenError> {
     known.limit(log_end).map_err(OpenError::io("write", known.deleted_path()))?;
-    for topic in queues.topics() {
+    for topic in known.deleted_topics() {
         let until = known.deleted_until(&topic);
         let ids = queues.queue_ids(&topic);
         let newest = ids.iter().filter_map(|id| queues.find(&topic, *id)).map(|queue| queue.physical_end()).max();

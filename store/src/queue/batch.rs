@@ -114,6 +114,9 @@ impl Queue {
         self.physical_end.store(new.unit.physical + i64::from(new.unit.size), Ordering::Relaxed);
         self.max.store(number + 1, Ordering::Release);
         let min = if number == 0 { new.base } else { self.span.min() };
+        if number == 0 {
+            self.physical_min.store(new.unit.physical, Ordering::Relaxed);
+        }
         self.span.set(min, new.end());
         Ok(())
     }

@@ -66,7 +66,7 @@ impl Queue {
     }
 
     /// A file that is mapped when somebody needs it.
-    fn closed_file(&self, base: u64, path: PathBuf) -> Arc<QueueFile> {
+    pub(super) fn closed_file(&self, base: u64, path: PathBuf) -> Arc<QueueFile> {
         Arc::new(QueueFile::new(base, path, self.me.clone(), None))
     }
 
@@ -78,6 +78,7 @@ impl Queue {
         let files: Vec<_> = self.files.read().iter().cloned().collect();
         let Some(first) = files.first() else { return Ok(0) };
         self.min.store((first.base / self.unit_bytes() as u64) as i64, Ordering::Release);
+        self.physical_min.store(-1, Ordering::Relaxed);
         let mut start = files.len().saturating_sub(FILES_LOOKED_AT);
         let mut scan = self.scan(&files[start..], vouched)?;
         while scan.1 == 0 && start > 0 {
@@ -190,6 +191,9 @@ impl Queue {
 
     /// Raises the smallest offset to the first unit whose record is still in the log, which begins at `min_physical`.
     pub fn correct_min(&self, min_physical: i64) {
+        if self.keeps_all(min_physical) {
+            return;
+        }
         let max = self.unit_max();
         let gone =
             |offset: i64| self.unit_at(offset).is_none_or(|unit| unit.is_blank() || unit.physical < min_physical);
@@ -198,8 +202,7 @@ impl Queue {
         let Some(first) = first.filter(|first| *first < max) else { return };
         if gone(max - 1) || !gone(first) {
             let min = if gone(max - 1) { max } else { first };
-            self.min.store(min, Ordering::Release);
-            self.follow_batch();
+            self.raise_min(min);
             return;
         }
         let (mut low, mut high) = (first, (first + self.units_per_file()).min(max));
@@ -211,13 +214,31 @@ impl Queue {
                 high = middle;
             }
         }
-        self.min.store(low, Ordering::Release);
+        self.raise_min(low);
+    }
+
+    /// The first unit is `min`, or there is none before the next one to come.
+    fn raise_min(&self, min: i64) {
+        self.min.store(min, Ordering::Release);
+        let first = Some(min).filter(|min| *min < self.unit_max()).and_then(|min| self.unit_at(min));
+        let physical = first.filter(|unit| !unit.is_blank()).map_or(self.physical_end(), |unit| unit.physical);
+        self.physical_min.store(physical, Ordering::Relaxed);
         self.follow_batch();
+    }
+
+    /// No unit leads to a record before `min_physical`: known without looking into a file, which is so for nearly all queues
+    /// whenever the log gets shorter.
+    fn keeps_all(&self, min_physical: i64) -> bool {
+        let known = self.physical_min.load(Ordering::Relaxed);
+        self.unit_min() == self.unit_max() || (known >= 0 && known >= min_physical)
     }
 
     /// Removes the files, but the last, whose records all lie before `min_physical`, and corrects the smallest offset.
     pub fn delete_before(&self, min_physical: i64) -> io::Result<usize> {
         let mut deleted = 0;
+        if self.keeps_all(min_physical) {
+            return Ok(0);
+        }
         loop {
             let first = {
                 let files = self.files.read();

@@ -4,12 +4,14 @@
 //! then one topic's list; neither is taken under the append lock.
 use super::{Form, Queue};
 use crate::error::OpenError;
+use crate::known::Listed;
 use crate::open_files::OpenFiles;
 use crate::options::StoreOptions;
 use parking_lot::{Mutex, RwLock};
 use std::collections::{HashMap, HashSet};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
 
 /// The queues of one topic, by number.
@@ -31,6 +33,10 @@ pub(crate) struct QueueTable {
     topics: RwLock<HashMap<Arc<str>, Arc<Topic>>>,
     /// Queues with units that are not on the disk.
     dirty: Mutex<Vec<Arc<Queue>>>,
+    /// Queues that were flushed since they were listed.
+    unlisted: Mutex<Vec<Arc<Queue>>>,
+    /// Queues were removed since all were listed.
+    removed: AtomicBool,
     /// Bounds how many files are open.
     pub files: Arc<OpenFiles>,
 }
@@ -42,8 +48,9 @@ impl QueueTable {
         let batch_topics = RwLock::new(options.batch_topics.iter().cloned().collect());
         let (batch_dir, batch_file_bytes) =
             (options.batch_consume_queue_dir(), options.batch_consume_queue_file_bytes());
-        let (topics, dirty) = (RwLock::default(), Mutex::default());
-        Self { dir, file_bytes, batch_dir, batch_file_bytes, batch_topics, topics, dirty, files }
+        let (topics, dirty, unlisted) = (RwLock::default(), Mutex::default(), Mutex::default());
+        let removed = AtomicBool::new(false);
+        Self { dir, file_bytes, batch_dir, batch_file_bytes, batch_topics, topics, dirty, unlisted, removed, files }
     }
 
     /// New queues of this topic are batch consume queues.
@@ -101,7 +108,9 @@ impl QueueTable {
 
     /// Takes over what is in the directory: a folder per topic, in it a folder per queue. Other things are left alone. False
     /// when a queue lacks a file in the middle, so that it has to be built again from the whole log.
-    pub fn load(&self) -> Result<bool, OpenError> {
+    ///
+    /// After a clean stop `listed` tells how the queues were: those whose files are still the same are not looked into.
+    pub fn load(&self, listed: Option<&Listed>) -> Result<bool, OpenError> {
         let mut whole = true;
         let batch = folders(&self.batch_dir)?;
         batch.iter().for_each(|(topic, _)| self.set_batch(topic));
@@ -116,8 +125,13 @@ impl QueueTable {
                     tracing::warn!(path = %dir.display(), "not a consume queue, ignored");
                     continue;
                 };
+                let queue = self.find_or_create(&topic, id);
+                let at_stop = listed.and_then(|listed| listed.find(&topic, id)).and_then(|line| line.at_stop.as_ref());
+                if at_stop.is_some_and(|at_stop| queue.restore(at_stop)) {
+                    continue;
+                }
                 let found = crate::log::segment::list(&dir).map_err(OpenError::io("list", &dir))?;
-                whole &= self.find_or_create(&topic, id).load(found)?;
+                whole &= queue.load(found)?;
             }
         }
         Ok(whole)
@@ -159,6 +173,7 @@ impl QueueTable {
         // The lock is kept, so that a topic of this name made again at once does not lose its new files.
         let mut topics = self.topics.write();
         let Some(entry) = topics.remove(topic) else { return Ok(()) };
+        self.removed.store(true, Ordering::Relaxed);
         for queue in entry.queues.read().iter() {
             queue.remove()?;
         }
@@ -180,6 +195,7 @@ impl QueueTable {
             let mut queues = entry.queues.write();
             let expired: Vec<_> = queues.iter().filter(|queue| gone(queue)).cloned().collect();
             for queue in expired {
+                self.removed.store(true, Ordering::Relaxed);
                 queue.remove()?;
                 queues.retain(|other| other.id != queue.id);
                 removed += 1;
@@ -197,6 +213,14 @@ impl QueueTable {
         }
     }
 
+    /// The queues that were flushed since this was asked last, and whether queues were removed.
+    pub fn take_unlisted(&self) -> (Vec<Arc<Queue>>, bool) {
+        let removed = self.removed.swap(false, Ordering::Relaxed);
+        let queues = std::mem::take(&mut *self.unlisted.lock());
+        queues.iter().for_each(|queue| _ = queue.set_unlisted(false));
+        (queues, removed)
+    }
+
     /// Flushes dirty queues with at least `least_pages` dirty pages; the others stay dirty.
     pub fn flush(&self, least_pages: usize) -> io::Result<()> {
         let queues = std::mem::take(&mut *self.dirty.lock());
@@ -207,11 +231,15 @@ impl QueueTable {
                 later.push(queue);
                 continue;
             }
-            if let Err(error) = queue.flush() {
-                tracing::error!(topic = %queue.topic, queue = queue.id, %error, "a consume queue was not flushed");
-                queue.mark_dirty();
-                later.push(queue);
-                result = Err(error);
+            match queue.flush() {
+                Ok(()) if queue.set_unlisted(true) => self.unlisted.lock().push(queue),
+                Ok(()) => {}
+                Err(error) => {
+                    tracing::error!(topic = %queue.topic, queue = queue.id, %error, "a consume queue was not flushed");
+                    queue.mark_dirty();
+                    later.push(queue);
+                    result = Err(error);
+                }
             }
         }
         self.dirty.lock().append(&mut later);
@@ -229,7 +257,9 @@ pub(crate) fn folders(dir: &Path) -> Result<Vec<(String, PathBuf)>, OpenError> {
     let mut found = Vec::new();
     for entry in entries {
         let entry = entry.map_err(OpenError::io("list", dir))?;
-        if entry.path().is_dir() {
+        let kind = entry.file_type().map_err(OpenError::io("list", dir))?;
+        // Told by the listing itself; only links are asked where they lead.
+        if kind.is_dir() || (kind.is_symlink() && entry.path().is_dir()) {
             found.push((entry.file_name().to_string_lossy().into_owned(), entry.path()));
         }
     }
