@@ -1,85 +1,14 @@
 //! The requests over the wire, with the answers that were recorded from Apache RocketMQ 5.4.0.
 #![expect(clippy::unwrap_used, reason = "a failed set-up is a failed test")]
+mod support;
 
 use ferromq_namesrv::{NameServer, NameServerConfig, StartError};
-use ferromq_protocol::{Codec, Command, ExtFields};
-use ferromq_remoting::{Client, ClientOptions, NoRequests};
-use std::sync::Arc;
+use ferromq_protocol::Codec;
 use std::time::{Duration, Instant};
+use support::{client, command, fixture, registration, start, ROUTE_T, TIMEOUT};
 
-const TIMEOUT: Duration = Duration::from_secs(10);
 /// A client older than V4_9_4 gets Java's dialect.
 const OLD: i32 = 399;
-
-struct Fixture {
-    server: NameServer,
-    addr: String,
-    client: Client,
-}
-
-fn client() -> Client {
-    Client::new(ClientOptions::default(), Arc::new(NoRequests))
-}
-
-async fn start(config: NameServerConfig) -> Fixture {
-    let server = NameServer::start(config).await.unwrap();
-    let addr = server.local_addr().to_string();
-    Fixture { server, addr, client: client() }
-}
-
-async fn fixture() -> Fixture {
-    start(NameServerConfig::ephemeral()).await
-}
-
-fn command(code: i32, fields: &[(&str, &str)], body: &str) -> Command {
-    Command::request(code, ExtFields::from_iter(fields.iter().copied()), body.to_owned().into())
-}
-
-impl Fixture {
-    async fn call(&self, command: Command) -> Command {
-        self.client.call(&self.addr, command, TIMEOUT).await.unwrap()
-    }
-
-    /// Code and body of the answer.
-    async fn ask(&self, code: i32, fields: &[(&str, &str)]) -> (i32, String) {
-        let answer = self.call(command(code, fields, "")).await;
-        (answer.code, String::from_utf8(answer.body.to_vec()).unwrap())
-    }
-
-    async fn route(&self, topic: &str) -> (i32, String) {
-        self.ask(105, &[("topic", topic)]).await
-    }
-
-    /// Registers a broker with topics T and U on the fixture's own connection.
-    async fn register(&self, name: &str, id: &str, addr: &str, perm: i32, counter: i64) -> Command {
-        self.call(registration(name, id, addr, perm, counter)).await
-    }
-}
-
-fn registration(name: &str, id: &str, addr: &str, perm: i32, counter: i64) -> Command {
-    let topic = |t: &str| {
-        format!(
-            r#""{t}":{{"topicName":"{t}","readQueueNums":4,"writeQueueNums":4,"perm":{perm},"topicFilterType":"SINGLE_TAG","topicSysFlag":0,"order":false}}"#
-        )
-    };
-    let body = format!(
-        r#"{{"filterServerList":[],"topicConfigSerializeWrapper":{{"dataVersion":{{"counter":{counter},"stateVersion":0,"timestamp":1700000000000}},"topicConfigTable":{{{},{}}}}}}}"#,
-        topic("T"),
-        topic("U")
-    );
-    let fields = [
-        ("brokerName", name),
-        ("brokerAddr", addr),
-        ("clusterName", "c"),
-        ("haServerAddr", "ha:1"),
-        ("brokerId", id),
-        ("compressed", "false"),
-        ("bodyCrc32", "0"),
-    ];
-    command(103, &fields, &body)
-}
-
-const ROUTE_T: &str = r#"{"brokerDatas":[{"brokerAddrs":{"0":"a:1"},"brokerName":"b","cluster":"c","enableActingMaster":false}],"filterServerTable":{},"queueDatas":[{"brokerName":"b","perm":6,"readQueueNums":4,"topicSysFlag":0,"writeQueueNums":4}]}"#;
 
 // A registered topic is routed in the dialect that the client's version asks for, in both codecs.
 #[tokio::test]
@@ -183,16 +112,6 @@ async fn brokers_leave() {
     while connection.is_open() {
         assert!(start.elapsed() < TIMEOUT, "the connection of a silent broker is closed");
         tokio::time::sleep(Duration::from_millis(1)).await;
-    }
-}
-
-impl Fixture {
-    async fn gone(&self, topic: &str) {
-        let start = Instant::now();
-        while self.route(topic).await.0 != 17 {
-            assert!(start.elapsed() < TIMEOUT, "the route of {topic} should go");
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
     }
 }
 
