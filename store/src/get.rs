@@ -5,6 +5,7 @@ use crate::index::KnownProperties;
 use crate::log::Log;
 use crate::options::{ReadLimits, UNIT_BYTES};
 use crate::platform::memory_bytes;
+use crate::queue::extension::ExtensionReader;
 use crate::queue::{Queue, Units};
 use crate::types::{GetRequest, GetResult, GetStatus, Unit};
 use bytes::Bytes;
@@ -54,6 +55,8 @@ struct Scan<'a> {
     removed: bool,
     /// The filter reads records, and one of them is not in memory: the scan ended before it.
     blocked: bool,
+    /// Where the addresses of units lead to, if the queue has an extension.
+    extended: Option<ExtensionReader<'a>>,
 }
 
 impl Reader {
@@ -103,6 +106,7 @@ impl Reader {
             last_physical: 0,
             removed: false,
             blocked: false,
+            extended: queue.extension_reader(),
         };
         scan.look(&units);
         if let Err(error) = units.check() {
@@ -159,6 +163,9 @@ impl Scan<'_> {
     /// Asks the filter about the tags code that is not in the unit.
     fn wants_extended(&mut self, unit: &Unit, size: usize, mapped_from: i64) -> bool {
         let filter = self.request.filter;
+        if let Some(code) = self.extended.as_mut().and_then(|reader| reader.tags_code(unit.tags_code)) {
+            return filter.matches(code);
+        }
         self.asks(unit, size, mapped_from, |record| {
             let code = tags_code_of(record, &self.reader.delay_levels);
             code.is_none_or(|code| filter.matches(code))

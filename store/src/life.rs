@@ -12,6 +12,7 @@ use crate::log::flush::Waiters;
 use crate::log::Log;
 use crate::open_files::OpenFiles;
 use crate::options::{FlushMode, StoreOptions};
+use crate::queue::extension::{END_MARK_BYTES, EXTENSION_UNIT_BYTES};
 use crate::queue::QueueTable;
 use crate::recover::recover_all;
 use crate::retention::{Pause, RetentionService, RetentionTarget, SegmentAge};
@@ -420,6 +421,12 @@ fn check(options: &StoreOptions) -> Result<(), OpenError> {
             segment = options.segment_size,
             "mappedFileSizeCommitLog is smaller than the longest message (maxMessageSize and 64 KiB): such messages are refused"
         );
+    }
+    let least = EXTENSION_UNIT_BYTES + END_MARK_BYTES;
+    if options.consume_queue_extension && options.consume_queue_extension_file_bytes < least {
+        let problem =
+            format!("a file holds at least one unit of {EXTENSION_UNIT_BYTES} bytes and has {END_MARK_BYTES} to spare");
+        return Err(OpenError::Option { option: "mappedFileSizeConsumeQueueExt", problem });
     }
     if options.consume_queue_file_units == 0 {
         let problem = "a file holds at least one unit of 20 bytes".to_owned();

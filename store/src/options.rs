@@ -84,6 +84,11 @@ pub struct StoreOptions {
     pub consume_queue_file_units: usize,
     /// Units in a batch consume queue file (`mapperFileSizeBatchConsumeQueue` / 46). Existing files must have this size.
     pub batch_consume_queue_file_units: usize,
+    /// Units of new records have an address in an extension instead of the tags code (`enableConsumeQueueExt`, store.md 3.5). Files of an
+    /// extension are only read when this is set; without it, and without them, records tell the tags codes.
+    pub consume_queue_extension: bool,
+    /// Bytes of a file of an extension (`mappedFileSizeConsumeQueueExt`). Existing files must have this size.
+    pub consume_queue_extension_file_bytes: usize,
     /// Topics of type BatchCQ (attribute `queue.type`): their units have 46 bytes, one per record. Those with a folder in
     /// `batchconsumequeue` need not be named.
     pub batch_topics: Vec<String>,
@@ -129,6 +134,8 @@ impl StoreOptions {
             segment_size: 1 << 30,
             consume_queue_file_units: 300_000,
             batch_consume_queue_file_units: 300_000,
+            consume_queue_extension: false,
+            consume_queue_extension_file_bytes: 48 * 1024 * 1024,
             batch_topics: Vec::new(),
             max_message_size: 4 * 1024 * 1024,
             flush: FlushMode::default(),
@@ -179,6 +186,11 @@ impl StoreOptions {
     /// Directory of the batch consume queues.
     pub fn batch_consume_queue_dir(&self) -> PathBuf {
         self.root.join("batchconsumequeue")
+    }
+
+    /// Directory of the extensions of consume queues.
+    pub fn consume_queue_extension_dir(&self) -> PathBuf {
+        self.root.join("consumequeue_ext")
     }
 
     /// Bytes of a batch consume queue file.

@@ -8,6 +8,7 @@
 //! list of files recovery and retention. Locks: `writing`, then `files`. Files that nobody uses are closed by whoever opens others
 //! (`open_files.rs`), which only tries `writing`.
 pub(crate) mod batch;
+pub(crate) mod extension;
 pub(crate) mod files;
 pub(crate) mod recover;
 pub(crate) mod restore;
@@ -19,6 +20,7 @@ use crate::options::UNIT_BYTES;
 use crate::platform::{Map, MapWriter, PAGE};
 use crate::types::{Unit, BLANK_UNIT_SIZE};
 use batch::{BatchUnit, Form, Span};
+use extension::{Extension, ExtensionReader};
 use files::QueueFile;
 use parking_lot::{Mutex, RwLock};
 use std::collections::VecDeque;
@@ -53,6 +55,8 @@ pub(crate) struct Queue {
     /// Bytes of a file.
     file_bytes: usize,
     form: Form,
+    /// Some when units get addresses in an extension instead of tags codes. Batch queues have none.
+    extension: Option<Box<Extension>>,
     /// Queue offsets of a batch queue. Stored by who stores `min` and `max`, after these.
     span: Span,
     next_offset: AtomicI64,
@@ -85,6 +89,7 @@ impl Queue {
         dir: PathBuf,
         form: Form,
         file_bytes: usize,
+        extension: Option<Extension>,
         open_files: &Arc<OpenFiles>,
     ) -> Arc<Self> {
         Arc::new_cyclic(|me| Self {
@@ -94,6 +99,7 @@ impl Queue {
             dir,
             file_bytes,
             form,
+            extension: extension.map(Box::new),
             span: Span::default(),
             next_offset: AtomicI64::new(0),
             min: AtomicI64::new(0),
@@ -202,10 +208,10 @@ impl Queue {
                 done += 1;
                 continue;
             }
-            let put = match self.form {
+            let put = self.extend(new).and_then(|new| match self.form {
                 Form::Simple => self.put_one(&mut writing, new.base, &new.unit),
                 Form::Batch => self.put_batch(&mut writing, &new),
-            };
+            });
             if let Err(error) = put {
                 return (done, Err(error));
             }
@@ -216,6 +222,19 @@ impl Queue {
             Ok(()) => (done, Ok(())),
             Err(error) => (0, Err(error)),
         }
+    }
+
+    /// The unit with an address instead of its tags code, if this queue has an extension.
+    fn extend(&self, new: BatchUnit) -> io::Result<BatchUnit> {
+        let Some(extension) = &self.extension else { return Ok(new) };
+        let newest = || self.unit(self.max() - 1);
+        let tags_code = extension.put(new.unit.tags_code, new.store_timestamp, newest)?;
+        Ok(BatchUnit { unit: Unit { tags_code, ..new.unit }, ..new })
+    }
+
+    /// For reading what the addresses of units lead to; None without an extension.
+    pub fn extension_reader(&self) -> Option<ExtensionReader<'_>> {
+        self.extension.as_ref().map(|extension| extension.reader())
     }
 
     fn put_one(&self, writing: &mut Option<Writing>, offset: i64, unit: &Unit) -> io::Result<()> {
@@ -269,6 +288,7 @@ impl Queue {
         self.physical_min.store(-1, Ordering::Relaxed);
         self.span.set(0, 0);
         self.flushed.store(0, Ordering::Relaxed);
+        self.extension.as_ref().map_or(Ok(()), |extension| extension.remove())?;
         let mut files = self.files.write();
         if files.is_empty() {
             return Ok(());
@@ -431,6 +451,8 @@ impl Queue {
     pub fn flush(&self) -> io::Result<()> {
         self.dirty.store(false, Ordering::Relaxed);
         let (max, bytes) = (self.unit_max(), self.unit_bytes());
+        // Before the units that name it. It has those below `max`: they were written before.
+        self.extension.as_ref().map_or(Ok(()), |extension| extension.flush())?;
         let mut at = self.flushed.load(Ordering::Relaxed).max(self.unit_min());
         while at < max {
             let start = self.file_start(at);
@@ -454,6 +476,7 @@ impl Queue {
         self.min.store(0, Ordering::Release);
         self.span.set(0, 0);
         self.files.write().clear();
+        self.extension.as_ref().map_or(Ok(()), |extension| extension.remove())?;
         match crate::disk::remove_dir_all(&self.dir) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
             _ => Ok(()),

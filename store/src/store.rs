@@ -124,10 +124,14 @@ impl Store {
 
     /// The consume queue unit at an offset. May wait for the disk.
     pub fn unit(&self, topic: &str, queue_id: i32, queue_offset: i64) -> Option<Unit> {
-        let mut unit = self.inner.queues.find(topic, queue_id)?.unit(queue_offset)?;
+        let queue = self.inner.queues.find(topic, queue_id)?;
+        let mut unit = queue.unit(queue_offset)?;
         if unit.is_extended() {
-            let record = self.record_at(unit.physical).ok().flatten();
-            let code = record.and_then(|record| tags_code_of(&record, &self.reader.delay_levels));
+            let extended = queue.extension_reader().and_then(|mut reader| reader.tags_code(unit.tags_code));
+            let code = extended.or_else(|| {
+                let record = self.record_at(unit.physical).ok().flatten();
+                record.and_then(|record| tags_code_of(&record, &self.reader.delay_levels))
+            });
             unit.tags_code = code.unwrap_or(unit.tags_code);
         }
         Some(unit)

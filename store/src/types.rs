@@ -21,8 +21,8 @@ impl Unit {
         self.size == BLANK_UNIT_SIZE && self.physical == 0
     }
 
-    /// True when the tags code is an address in a consume queue extension, as Apache writes them with enableConsumeQueueExt (store.md
-    /// 3.1). The code itself is then found with the record: the extension's files are not needed, and none are written.
+    /// True when the tags code is an address in a consume queue extension, as they are written with enableConsumeQueueExt (store.md
+    /// 3.1). The code itself is then found there, or with the record.
     pub fn is_extended(&self) -> bool {
         self.tags_code < i64::from(i32::MIN)
     }

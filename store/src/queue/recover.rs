@@ -261,6 +261,11 @@ impl Queue {
             }
         }
         self.correct_min(min_physical);
+        if let Some(extension) = self.extension.as_ref().filter(|_| deleted > 0) {
+            if let Some(first) = self.unit_at(self.unit_min()).filter(Unit::is_extended) {
+                extension.delete_before(first.tags_code)?;
+            }
+        }
         Ok(deleted)
     }
 

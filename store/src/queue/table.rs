@@ -2,6 +2,7 @@
 //!
 //! Looking one up takes two read locks; creating one costs memory only, files come with its first unit. Locks: `topics`,
 //! then one topic's list; neither is taken under the append lock.
+use super::extension::{self, Extension};
 use super::{Form, Queue};
 use crate::error::OpenError;
 use crate::known::Listed;
@@ -28,6 +29,8 @@ pub(crate) struct QueueTable {
     file_bytes: usize,
     batch_dir: PathBuf,
     batch_file_bytes: usize,
+    /// Folder of the extensions and bytes of their files, when queues get one.
+    extensions: Option<(PathBuf, usize)>,
     /// Topics of type BatchCQ.
     batch_topics: RwLock<HashSet<String>>,
     topics: RwLock<HashMap<Arc<str>, Arc<Topic>>>,
@@ -50,7 +53,22 @@ impl QueueTable {
             (options.batch_consume_queue_dir(), options.batch_consume_queue_file_bytes());
         let (topics, dirty, unlisted) = (RwLock::default(), Mutex::default(), Mutex::default());
         let removed = AtomicBool::new(false);
-        Self { dir, file_bytes, batch_dir, batch_file_bytes, batch_topics, topics, dirty, unlisted, removed, files }
+        let extensions = options.consume_queue_extension;
+        let extensions =
+            extensions.then(|| (options.consume_queue_extension_dir(), options.consume_queue_extension_file_bytes));
+        Self {
+            dir,
+            file_bytes,
+            batch_dir,
+            batch_file_bytes,
+            extensions,
+            batch_topics,
+            topics,
+            dirty,
+            unlisted,
+            removed,
+            files,
+        }
     }
 
     /// New queues of this topic are batch consume queues.
@@ -99,7 +117,13 @@ impl QueueTable {
                     Form::Batch => (&self.batch_dir, Form::Batch, self.batch_file_bytes),
                 };
                 let dir = dir.join(topic).join(id.to_string());
-                let queue = Queue::new(entry.name.clone(), id, dir, form, file_bytes, &self.files);
+                let extension = match (&self.extensions, form) {
+                    (Some((dir, bytes)), Form::Simple) => {
+                        Some(Extension::new(extension::folder(dir, topic, id), *bytes))
+                    }
+                    _ => None,
+                };
+                let queue = Queue::new(entry.name.clone(), id, dir, form, file_bytes, extension, &self.files);
                 queues.insert(at, queue.clone());
                 queue
             }
@@ -112,6 +136,9 @@ impl QueueTable {
     /// After a clean stop `listed` tells how the queues were: those whose files are still the same are not looked into.
     pub fn load(&self, listed: Option<&Listed>) -> Result<bool, OpenError> {
         let mut whole = true;
+        if let Some((dir, bytes)) = &self.extensions {
+            extension::check(dir, *bytes)?;
+        }
         let batch = folders(&self.batch_dir)?;
         batch.iter().for_each(|(topic, _)| self.set_batch(topic));
         for (topic, path) in folders(&self.dir)?.into_iter().chain(batch) {
@@ -178,13 +205,16 @@ impl QueueTable {
             queue.remove()?;
         }
         let dir = if self.form_of(topic) == Form::Batch { &self.batch_dir } else { &self.dir };
-        let removed = crate::disk::remove_dir(&dir.join(topic));
-        // Made again, it may be of the other type.
-        self.batch_topics.write().remove(topic);
-        match removed {
+        let dirs = std::iter::once(dir).chain(self.extensions.iter().map(|(dir, _)| dir));
+        let removed = dirs.map(|dir| crate::disk::remove_dir(&dir.join(topic)));
+        let removed = removed.map(|removed| match removed {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
             other => other,
-        }
+        });
+        let removed = removed.collect();
+        // Made again, it may be of the other type.
+        self.batch_topics.write().remove(topic);
+        removed
     }
 
     /// Removes the queues that `gone` wants, with their files; returns how many. A topic without queues is left out too.
