@@ -8,7 +8,7 @@ use crate::connect;
 use crate::connection::Connection;
 use crate::driver;
 use crate::error::CallError;
-use crate::received::TotalInflight;
+use crate::received::Totals;
 use crate::{Handler, Limits};
 use ferromq_protocol::code::response::GO_AWAY;
 use ferromq_protocol::Command;
@@ -70,7 +70,7 @@ struct Slot {
 struct Shared {
     options: ClientOptions,
     limits: Arc<Limits>,
-    total: Arc<TotalInflight>,
+    total: Arc<Totals>,
     handler: Arc<dyn Handler>,
     slots: Mutex<Pool>,
 }

@@ -6,7 +6,7 @@
 use crate::error::{CloseReason, ConnectionError};
 use crate::outgoing::{OutFrame, Outgoing};
 use crate::pending::Pending;
-use crate::received::{Received, TotalInflight};
+use crate::received::{Received, Totals};
 use crate::signal::Signal;
 use crate::Limits;
 use parking_lot::{Mutex, RwLock};
@@ -33,6 +33,7 @@ pub struct Connection {
     outgoing: Mutex<Outgoing>,
     /// Bytes in `outgoing`, written under its lock, readable without.
     outgoing_bytes: AtomicUsize,
+    totals: Arc<Totals>,
     /// Wakes the task: something was queued, a sweep is due earlier, reading may go on, or it shall close.
     pub(crate) signal: Signal,
     /// Why the connection ends; first one wins.
@@ -42,6 +43,8 @@ pub struct Connection {
     base: Instant,
     /// Milliseconds from `base` to the last read or write.
     activity_ms: AtomicU64,
+    /// Milliseconds from `base` to the read that brought the requests now at the handler.
+    arrived_ms: AtomicU64,
     data: RwLock<Option<Arc<dyn Any + Send + Sync>>>,
 }
 
@@ -57,7 +60,7 @@ impl Connection {
         outgoing: Outgoing,
         name: Option<String>,
         limits: Arc<Limits>,
-        total: Arc<TotalInflight>,
+        totals: Arc<Totals>,
     ) -> std::io::Result<Self> {
         let peer = stream.peer_addr()?;
         Ok(Self {
@@ -67,14 +70,16 @@ impl Connection {
             name: name.unwrap_or_else(|| peer.to_string()),
             limits,
             pending: Pending::default(),
-            received: Received::new(total),
+            received: Received::new(Arc::clone(&totals)),
             outgoing: Mutex::new(outgoing),
             outgoing_bytes: AtomicUsize::new(0),
+            totals,
             signal: Signal::default(),
             reason: Mutex::new(None),
             open: AtomicBool::new(true),
             base: Instant::now(),
             activity_ms: AtomicU64::new(0),
+            arrived_ms: AtomicU64::new(0),
             data: RwLock::new(None),
         })
     }
@@ -112,6 +117,25 @@ impl Connection {
     /// Bytes accepted by [`Self::send`] and its like that the socket has not taken yet.
     pub fn bytes_waiting(&self) -> usize {
         self.outgoing_bytes.load(Ordering::Relaxed)
+    }
+
+    /// Requests of the peer whose answers are outstanding, without those of the handler call that runs.
+    pub fn requests_waiting(&self) -> usize {
+        self.received.waiting()
+    }
+
+    /// For how long the requests of the handler call that runs have waited, since the read that brought them.
+    pub fn requests_age(&self) -> Duration {
+        self.base.elapsed().saturating_sub(Duration::from_millis(self.arrived_ms.load(Ordering::Relaxed)))
+    }
+
+    /// False when, with `more` bytes to be written, so much waits that the peer's requests are not read: for this peer, or for
+    /// all of them together and also for this one.
+    pub fn has_room(&self, more: usize) -> bool {
+        let waiting = self.bytes_waiting() + more;
+        waiting == 0
+            || waiting <= self.limits.outgoing_bytes_pause
+                && self.totals.outgoing.load(Ordering::Relaxed) <= self.limits.outgoing_bytes_total_max
     }
 
     /// Attaches the owner's state (a registration, an identity). Replaces what was there.
@@ -193,7 +217,7 @@ impl Connection {
         if first && write {
             self.flush_locked(&mut outgoing)?;
         } else {
-            self.outgoing_bytes.store(outgoing.bytes(), Ordering::Release);
+            self.count_outgoing(outgoing.bytes());
         }
         Ok(first && outgoing.bytes() > 0)
     }
@@ -225,7 +249,7 @@ impl Connection {
         let mut outgoing = self.outgoing.lock();
         let _ = outgoing.flush();
         outgoing.close();
-        self.outgoing_bytes.store(0, Ordering::Release);
+        self.count_outgoing(0);
         drop(outgoing);
         self.pending.close(&reason, &self.name);
         reason
@@ -248,7 +272,7 @@ impl Connection {
 
     fn flush_locked(&self, outgoing: &mut Outgoing) -> Result<(), ConnectionError> {
         let result = outgoing.flush();
-        self.outgoing_bytes.store(outgoing.bytes(), Ordering::Release);
+        self.count_outgoing(outgoing.bytes());
         match result {
             Ok(0) => Ok(()),
             Ok(_) => {
@@ -262,14 +286,37 @@ impl Connection {
         }
     }
 
+    /// Notes how much waits to be written. Under the output lock.
+    fn count_outgoing(&self, bytes: usize) {
+        let before = self.outgoing_bytes.load(Ordering::Relaxed);
+        // Most often nothing waits, before and after: the shared counter is left alone.
+        if bytes == before {
+            return;
+        }
+        self.outgoing_bytes.store(bytes, Ordering::Release);
+        if bytes > before {
+            self.totals.outgoing.fetch_add(bytes - before, Ordering::Relaxed);
+        } else {
+            self.totals.outgoing.fetch_sub(before - bytes, Ordering::Relaxed);
+        }
+    }
+
     fn closed_error(&self) -> ConnectionError {
         let reason = self.reason.lock().clone().unwrap_or(CloseReason::Aborted);
         ConnectionError::Closed { peer: self.name.clone(), reason }
     }
 
     /// Something was read or written.
-    pub(crate) fn touch(&self) {
-        self.activity_ms.store(self.base.elapsed().as_millis() as u64, Ordering::Relaxed);
+    pub(crate) fn touch(&self) -> u64 {
+        let now_ms = self.base.elapsed().as_millis() as u64;
+        self.activity_ms.store(now_ms, Ordering::Relaxed);
+        now_ms
+    }
+
+    /// Something was read.
+    pub(crate) fn arrived(&self) {
+        let now_ms = self.touch();
+        self.arrived_ms.store(now_ms, Ordering::Relaxed);
     }
 
     /// When the connection has been idle for too long, unless something is read or written until then.

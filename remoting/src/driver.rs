@@ -8,7 +8,7 @@ use crate::connection::Connection;
 use crate::error::{CloseReason, ConnectionError};
 use crate::outgoing::{OutFrame, Outgoing};
 use crate::pending::Waiter;
-use crate::received::TotalInflight;
+use crate::received::Totals;
 use crate::{Handler, Limits};
 use bytes::BytesMut;
 use ferromq_protocol::{frame, Command};
@@ -36,7 +36,7 @@ pub(crate) fn start(
     stream: TcpStream,
     name: Option<String>,
     limits: Arc<Limits>,
-    total: Arc<TotalInflight>,
+    total: Arc<Totals>,
     handler: Arc<dyn Handler>,
     on_start: impl FnOnce(&Arc<Connection>),
     on_end: OnEnd,
@@ -144,7 +144,7 @@ impl Driver {
             Some(Ok(_)) if again => self.process()?,
             Some(Ok(0)) => return Err(CloseReason::Peer),
             Some(Ok(n)) => {
-                self.connection.touch();
+                self.connection.arrived();
                 self.adapt(n);
                 self.process()?;
             }
@@ -166,8 +166,7 @@ impl Driver {
 
     /// False while a limit keeps us from reading more requests of this peer.
     fn may_read(&self) -> bool {
-        let limits = &self.connection.limits;
-        self.connection.bytes_waiting() <= limits.outgoing_bytes_pause && !self.connection.received.must_pause(limits)
+        self.connection.has_room(0) && !self.connection.received.must_pause(&self.connection.limits)
     }
 
     fn poll_event(&mut self, cx: &mut Context<'_>, may_read: bool, timer: Pin<&mut Sleep>) -> Poll<Event> {

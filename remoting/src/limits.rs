@@ -29,6 +29,9 @@ pub struct Limits {
     /// A connection on which a call timed out, and on which no answer at all came for this long although calls waited, is
     /// closed: the peer hangs, or the way to it is cut without either side being told. The next call connects anew.
     pub silence: Duration,
+    /// The same for all connections together. Above it a connection is read from only when its peer has taken all answers, so that
+    /// many peers that never read cannot fill the memory together; those who read are served.
+    pub outgoing_bytes_total_max: usize,
     /// Connections of a server. One more is accepted and closed at once, with a log line.
     pub connections_max: usize,
     /// Requests handed to the handler in one call. The rest of what was read follows in the next call, after the
@@ -45,6 +48,7 @@ impl Default for Limits {
             inflight_bytes_total_max: 512 * 1024 * 1024,
             outgoing_bytes_pause: 8 * 1024 * 1024,
             outgoing_bytes_max: 256 * 1024 * 1024,
+            outgoing_bytes_total_max: 1024 * 1024 * 1024,
             idle: Duration::from_secs(120),
             silence: Duration::from_secs(10),
             connections_max: 65_535,

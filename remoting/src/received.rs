@@ -16,9 +16,14 @@ use std::time::{Duration, Instant};
 /// No client waits longer for an answer (long polls are held up to 30 s): its bytes count no more.
 const FORGOTTEN_AFTER: Duration = Duration::from_secs(120);
 
-/// Bytes in flight on all connections of a server or client.
+/// Bytes on all connections of a server or client together.
 #[derive(Default)]
-pub(crate) struct TotalInflight(AtomicUsize);
+pub(crate) struct Totals {
+    /// Of received requests whose answers are outstanding.
+    inflight: AtomicUsize,
+    /// That wait to be written.
+    pub(crate) outgoing: AtomicUsize,
+}
 
 #[derive(Default)]
 struct Table {
@@ -32,7 +37,7 @@ struct Table {
 
 pub(crate) struct Received {
     table: Mutex<Table>,
-    total: Arc<TotalInflight>,
+    total: Arc<Totals>,
     /// True when answers must be reported: a batch runs, or something waits. Spares senders the lock otherwise.
     watch: AtomicBool,
     /// The task stopped reading because of this table and wants to be told of progress.
@@ -40,7 +45,7 @@ pub(crate) struct Received {
 }
 
 impl Received {
-    pub(crate) fn new(total: Arc<TotalInflight>) -> Self {
+    pub(crate) fn new(total: Arc<Totals>) -> Self {
         Self { table: Mutex::default(), total, watch: AtomicBool::new(false), paused: AtomicBool::new(false) }
     }
 
@@ -64,8 +69,8 @@ impl Received {
             for (opaque, bytes) in requests.iter() {
                 let before = table.waiting.insert(*opaque, (*bytes, now)).map_or(0, |(b, _)| b);
                 table.bytes = table.bytes + bytes - before;
-                self.total.0.fetch_add(*bytes, Ordering::Relaxed);
-                self.total.0.fetch_sub(before, Ordering::Relaxed);
+                self.total.inflight.fetch_add(*bytes, Ordering::Relaxed);
+                self.total.inflight.fetch_sub(before, Ordering::Relaxed);
             }
             answered.flatten().for_each(|opaque| self.take(&mut table, opaque));
             for opaque in std::mem::take(&mut table.early) {
@@ -82,7 +87,16 @@ impl Received {
     fn take(&self, table: &mut Table, opaque: i32) {
         if let Some((bytes, _)) = table.waiting.remove(&opaque) {
             table.bytes -= bytes;
-            self.total.0.fetch_sub(bytes, Ordering::Relaxed);
+            self.total.inflight.fetch_sub(bytes, Ordering::Relaxed);
+        }
+    }
+
+    /// Requests whose answers are outstanding since earlier handler calls.
+    pub(crate) fn waiting(&self) -> usize {
+        if self.watches() {
+            self.table.lock().waiting.len()
+        } else {
+            0
         }
     }
 
@@ -115,7 +129,8 @@ impl Received {
         self.paused.store(true, Ordering::SeqCst);
         let table = self.table.lock();
         let own = table.bytes > limits.inflight_bytes_max || table.waiting.len() > limits.inflight_requests_max;
-        let all = !table.waiting.is_empty() && self.total.0.load(Ordering::Relaxed) > limits.inflight_bytes_total_max;
+        let all =
+            !table.waiting.is_empty() && self.total.inflight.load(Ordering::Relaxed) > limits.inflight_bytes_total_max;
         let pause = own || all;
         self.paused.store(pause, Ordering::SeqCst);
         pause
@@ -138,6 +153,6 @@ impl Received {
 
 impl Drop for Received {
     fn drop(&mut self) {
-        self.total.0.fetch_sub(self.table.get_mut().bytes, Ordering::Relaxed);
+        self.total.inflight.fetch_sub(self.table.get_mut().bytes, Ordering::Relaxed);
     }
 }

@@ -4,7 +4,7 @@
 use crate::connection::Connection;
 use crate::driver;
 use crate::error::BindError;
-use crate::received::TotalInflight;
+use crate::received::Totals;
 use crate::{Handler, Limits};
 use parking_lot::Mutex;
 use socket2::{Domain, Protocol, Socket, Type};
@@ -111,7 +111,7 @@ fn listen(addr: SocketAddr) -> io::Result<TcpListener> {
 struct Acceptor {
     shared: Arc<Shared>,
     limits: Arc<Limits>,
-    total: Arc<TotalInflight>,
+    total: Arc<Totals>,
     handler: Arc<dyn Handler>,
     stopped: watch::Receiver<bool>,
 }

@@ -259,3 +259,60 @@ async fn a_panicking_handler_costs_one_connection() {
     other.call(&addr, json(10, ""), TIMEOUT).await.unwrap();
     until("it is gone from the registry", || server.connections() == 1).await;
 }
+
+// Many peers that ask and never read fill the memory only up to the total, and those who read are served meanwhile.
+#[tokio::test]
+async fn answers_that_nobody_takes_are_bounded_in_total() {
+    const PEERS: usize = 20;
+    let limits = Limits { outgoing_bytes_total_max: 2_000_000, batch_requests_max: 1, ..Limits::default() };
+    let answer = Bytes::from(vec![1u8; 100_000]);
+    let handler = Recorder::new(move |_, request, answers| {
+        let mut command = Command::response_to(&request, 0, None);
+        command.body = answer.clone();
+        answers.push(OutFrame::from(&command));
+    });
+    let (_server, addr) = server(limits, handler.clone()).await;
+    let segment: Vec<u8> = (0..200).flat_map(|i| frame_of(json(10, ""), i)).collect();
+    let mut deaf = Vec::new();
+    for _ in 0..PEERS {
+        let mut socket = TcpStream::connect(&addr).await.unwrap();
+        socket.write_all(&segment).await.unwrap();
+        deaf.push(socket);
+    }
+    let waiting = || handler.connected.lock().unwrap().iter().map(|c| c.bytes_waiting()).sum::<usize>();
+    until("the total is reached", || waiting() > 2_000_000).await;
+    let other = client();
+    for _ in 0..20 {
+        other.call(&addr, json(10, ""), TIMEOUT).await.unwrap();
+    }
+    // Each may be served once more when its own answers are all in its socket.
+    assert!(waiting() < 2_000_000 + (PEERS + 1) * 200_000, "{} bytes wait", waiting());
+    assert!(handler.reasons().is_empty());
+}
+
+// A request knows how long it waited for those before it, and the connection how many wait for their answers.
+#[tokio::test]
+async fn requests_know_their_age_and_their_number() {
+    let (ages, held): (Arc<Mutex<Vec<Duration>>>, Arc<Mutex<Vec<usize>>>) = (Arc::default(), Arc::default());
+    let (seen, counted) = (ages.clone(), held.clone());
+    let handler = Recorder::new(move |connection, request, _| {
+        seen.lock().unwrap().push(connection.requests_age());
+        counted.lock().unwrap().push(connection.requests_waiting());
+        let started = std::time::Instant::now();
+        while request.code == 1 && started.elapsed() < Duration::from_millis(60) {
+            std::thread::yield_now();
+        }
+    });
+    let (_server, addr) = server(Limits::default(), handler.clone()).await;
+    let mut socket = TcpStream::connect(&addr).await.unwrap();
+    let both = [frame_of(json(1, ""), 1), frame_of(json(2, ""), 2)].concat();
+    socket.write_all(&both).await.unwrap();
+    until("both came", || ages.lock().unwrap().len() == 2).await;
+    let age = ages.lock().unwrap()[1];
+    assert!(age >= Duration::from_millis(50), "{age:?}");
+    socket.write_all(&frame_of(json(2, ""), 3)).await.unwrap();
+    until("the third came", || ages.lock().unwrap().len() == 3).await;
+    assert_eq!(*held.lock().unwrap(), [0, 0, 2]);
+    let ages = ages.lock().unwrap().clone();
+    assert!(ages[2] < ages[1], "{ages:?}");
+}
