@@ -208,7 +208,14 @@ impl Store {
         self.inner.writable()
     }
 
-    /// How long the append lock has been held, milliseconds; 0 while it is free.
+    /// Whether an append of so many bytes may have to wait for the disk, so that a thread that must not wait leaves it to another. A
+    /// guess: others append meanwhile.
+    pub fn append_may_wait(&self, bytes: usize) -> bool {
+        self.inner.log.may_wait(bytes)
+    }
+
+    /// For how long appends have been kept waiting, milliseconds: the append lock has been held, or the next segment has not been
+    /// ready; 0 while neither is so.
     pub fn append_lock_held_ms(&self) -> i64 {
         self.inner.log.lock_held_ms()
     }

@@ -46,7 +46,11 @@ impl Log {
                 Stop::Done => break,
                 Stop::NeedSegment => {
                     let deadline = *deadline.get_or_insert_with(|| Instant::now() + self.segment_timeout);
-                    self.prepare.wait_for_segment(deadline).map_err(|reason| AppendError::NoSegment { reason })?;
+                    // The earliest of several that wait counts.
+                    let _ = self.waits_since.compare_exchange(0, now_ms(), Ordering::Relaxed, Ordering::Relaxed);
+                    let waited = self.prepare.wait_for_segment(deadline);
+                    self.waits_since.store(0, Ordering::Relaxed);
+                    waited.map_err(|reason| AppendError::NoSegment { reason })?;
                 }
                 Stop::Closed => return Err(NotWritable::ShutDown.into()),
                 Stop::Broken => {

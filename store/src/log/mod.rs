@@ -104,6 +104,8 @@ pub(crate) struct Log {
     last_timestamp: AtomicI64,
     /// When the append lock was taken, milliseconds; 0 while it is free. Stored by its holder.
     held_since: AtomicI64,
+    /// Since when an append waits for the next segment, milliseconds; 0 while none does. Stored by those who wait.
+    waits_since: AtomicI64,
     /// Descriptors ever put into [`Pending`]. Stored under the append lock.
     pushed: AtomicU64,
     bytes_appended: AtomicU64,
@@ -145,6 +147,7 @@ impl Log {
             flushing: Mutex::default(),
             last_timestamp: AtomicI64::new(last_timestamp),
             held_since: AtomicI64::new(0),
+            waits_since: AtomicI64::new(0),
             pushed: AtomicU64::new(0),
             bytes_appended: AtomicU64::new(0),
             flushes: AtomicU64::new(0),
@@ -187,12 +190,19 @@ impl Log {
         (self.bytes_appended.load(Ordering::Relaxed), self.flushes.load(Ordering::Relaxed))
     }
 
-    /// How long the append lock has been held, in milliseconds; 0 while it is free.
+    /// For how long appends have been kept waiting, in milliseconds: the append lock has been held, or the next segment has not been
+    /// ready; 0 while neither is so.
     pub fn lock_held_ms(&self) -> i64 {
-        match self.held_since.load(Ordering::Relaxed) {
-            0 => 0,
-            since => (now_ms() - since).max(0),
-        }
+        let since = [&self.held_since, &self.waits_since].map(|since| since.load(Ordering::Relaxed));
+        let earliest = since.into_iter().filter(|since| *since != 0).min();
+        earliest.map_or(0, |since| (now_ms() - since).max(0))
+    }
+
+    /// Whether an append of so many bytes may have to wait for the next segment. A guess: others append meanwhile.
+    pub fn may_wait(&self, bytes: usize) -> bool {
+        // The position in the segment; a log that has just filled its segment is at 0 of the next one.
+        let position = self.written() as usize % self.segment_size;
+        position + bytes + BLANK_BYTES > self.segment_size && self.tail.lock().next.is_none()
     }
 
     /// The segment that holds `offset`.
