@@ -150,7 +150,7 @@ def _busy_ours() -> float:
         seen += len(message.body) > 0
 
     EchoConsumer.feed = (10 * OFFERED, 100, OFFERED)
-    with EchoConsumer("localhost:1", group="bench", topics="T", listener=listener, concurrency=4), Busy():
+    with EchoConsumer("localhost:1", group="bench", topics="T", listener=listener), Busy():
         time.sleep(0.2)
         first, began = seen, time.perf_counter()
         time.sleep(1.5)

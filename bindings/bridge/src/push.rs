@@ -167,19 +167,9 @@ impl PushConsumer {
     /// Like [`Self::take`], waiting up to `limit` for messages. Empty when none came. Any number of threads may wait; a
     /// language uses either this or events.
     pub fn take_wait(&self, max: usize, limit: Duration) -> Result<Vec<Taken>, Failure> {
-        self.take_wait_if(max, limit, || true)
-    }
-
-    /// Like [`Self::take_wait`]; after every wake-up a thread asks `woken` first. False leaves the messages to threads that are
-    /// awake, which then must take again before they wait; the asking thread waits on.
-    pub fn take_wait_if(&self, max: usize, limit: Duration, woken: impl Fn() -> bool) -> Result<Vec<Taken>, Failure> {
         let inner = self.inner()?;
         inner.check_open()?;
-        let mut first = true;
         let taken = inner.shared.ready.take(limit, || {
-            if !std::mem::take(&mut first) && !woken() {
-                return (None, false);
-            }
             let (taken, more) = inner.take(max);
             ((!taken.is_empty()).then_some(taken), more)
         });

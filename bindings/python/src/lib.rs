@@ -18,7 +18,6 @@ mod producer;
 mod push;
 mod receipt;
 mod reply;
-mod workers;
 
 /// The module `ferromq._native`.
 #[pyo3::pymodule(gil_used = false)]

@@ -4,8 +4,8 @@ use ferromq_bridge::{MessageExt, Taken};
 use parking_lot::Mutex;
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
-use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyBytes, PyDateTime, PyDict, PyList, PyString, PyTzInfo};
+use pyo3::types::{PyBytes, PyDateTime, PyDict, PyString, PyTzInfo};
+use std::sync::OnceLock;
 
 /// One queue of a topic on one broker.
 #[pyclass(frozen, eq, ord, hash, module = "ferromq")]
@@ -58,8 +58,8 @@ impl MessageQueue {
 pub struct MessageView {
     origin: Mutex<Origin>,
     birth: Birth,
-    body: PyOnceLock<Py<PyBytes>>,
-    properties: PyOnceLock<Py<PyDict>>,
+    body: OnceLock<Py<PyBytes>>,
+    properties: OnceLock<Py<PyDict>>,
 }
 
 /// Where the message is. Boxed: it is large, and moved more often than looked at.
@@ -84,7 +84,7 @@ impl MessageView {
     }
 
     fn new(origin: Origin) -> Self {
-        Self { origin: Mutex::new(origin), birth: Birth::now(), body: PyOnceLock::new(), properties: PyOnceLock::new() }
+        Self { origin: Mutex::new(origin), birth: Birth::now(), body: OnceLock::new(), properties: OnceLock::new() }
     }
 
     /// What has to be settled; `None` the second time, and in a forked child. `is_last`: nobody will look at it any more.
@@ -101,7 +101,8 @@ impl MessageView {
         }
     }
 
-    /// Looks at the message.
+    /// Looks at the message. Under a lock: `at` makes nothing that Python's garbage collector tracks, or the collector could
+    /// run here, give up the interpreter, and another thread would wait for this lock with the interpreter in its hands.
     fn look<T>(&self, at: impl FnOnce(&MessageExt) -> T) -> PyResult<T> {
         match &*self.origin.lock() {
             Origin::Taken(taken) => Ok(at(taken.message())),
@@ -117,6 +118,16 @@ impl Drop for MessageView {
             std::mem::forget(std::mem::replace(self.origin.get_mut(), Origin::Gone));
         }
     }
+}
+
+/// What a cell holds, made when it is looked at first. Unlike `PyOnceLock` it never gives up the interpreter's lock, which
+/// a busy thread would keep for 5 ms and more; two threads may make it, and one of both is kept.
+fn once<T>(py: Python<'_>, cell: &OnceLock<Py<T>>, make: impl FnOnce() -> PyResult<Py<T>>) -> PyResult<Py<T>> {
+    let made = match cell.get() {
+        Some(made) => return Ok(made.clone_ref(py)),
+        None => make()?,
+    };
+    Ok(cell.get_or_init(|| made).clone_ref(py))
 }
 
 /// Milliseconds since 1970 as an aware datetime in UTC.
@@ -135,8 +146,7 @@ impl MessageView {
     /// The body, decompressed.
     #[getter]
     fn body(&self, py: Python<'_>) -> PyResult<Py<PyBytes>> {
-        let made = self.body.get_or_try_init(py, || self.look(|message| PyBytes::new(py, message.body()).unbind()))?;
-        Ok(made.clone_ref(py))
+        once(py, &self.body, || self.look(|message| PyBytes::new(py, message.body()).unbind()))
     }
 
     /// The tag.
@@ -147,22 +157,18 @@ impl MessageView {
 
     /// The keys.
     #[getter]
-    fn keys<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
-        self.look(|message| {
-            let keys: Vec<&str> = message.keys().unwrap_or_default().split_whitespace().collect();
-            PyList::new(py, keys)
-        })?
+    fn keys(&self) -> PyResult<Vec<String>> {
+        self.look(|message| message.keys().unwrap_or_default().split_whitespace().map(str::to_owned).collect())
     }
 
     /// All properties, reserved ones included.
     #[getter]
     fn properties(&self, py: Python<'_>) -> PyResult<Py<PyDict>> {
-        let made = self.properties.get_or_try_init(py, || {
+        once(py, &self.properties, || {
             let properties = PyDict::new(py);
             self.look(|message| message.properties().try_for_each(|(name, value)| properties.set_item(name, value)))??;
-            PyResult::Ok(properties.unbind())
-        })?;
-        Ok(made.clone_ref(py))
+            Ok(properties.unbind())
+        })
     }
 
     /// The sharding key.

@@ -5,7 +5,6 @@ use crate::message::{MessageQueue, MessageView};
 use crate::options::{self, DIALECT};
 use crate::producer::wake_up;
 use crate::reply::{self, begin, Drained, Waiter};
-use crate::workers::Workers;
 use ferromq_bridge::options::{PushConfig, PUSH_OPTIONS};
 use ferromq_bridge::{Failure, Feed, Outcome, Taken};
 use pyo3::prelude::*;
@@ -21,12 +20,11 @@ pub const RELEASED: i32 = -2;
 #[pyclass(frozen, module = "ferromq._native")]
 pub struct PushConsumer {
     inner: ferromq_bridge::PushConsumer,
-    workers: Workers,
 }
 
 impl From<ferromq_bridge::PushConsumer> for PushConsumer {
     fn from(inner: ferromq_bridge::PushConsumer) -> Self {
-        Self { inner, workers: Workers::default() }
+        Self { inner }
     }
 }
 
@@ -96,26 +94,6 @@ impl PushConsumer {
         let mut taken = self.inner.take_wait(max, Duration::ZERO);
         if taken.as_ref().is_ok_and(Vec::is_empty) {
             taken = py.detach(|| self.inner.take_wait(max, limit));
-        }
-        views(py, taken)
-    }
-
-    /// The same for threads that are workers. `worked`: this one has worked off what it got the last time.
-    fn work<'py>(&self, py: Python<'py>, max: usize, seconds: f64, worked: bool) -> PyResult<Bound<'py, PyList>> {
-        let limit = span(seconds)?;
-        let mut taken = self.inner.take_wait(max, Duration::ZERO);
-        if worked {
-            self.workers.rests(&taken);
-        }
-        if taken.as_ref().is_ok_and(Vec::is_empty) {
-            taken = py.detach(|| {
-                let taken = self.inner.take_wait_if(max, limit, || self.workers.may_take(max));
-                // Noted before the wait for the interpreter's lock: others need not come as well.
-                self.workers.works(&taken);
-                taken
-            });
-        } else if !worked {
-            self.workers.works(&taken);
         }
         views(py, taken)
     }

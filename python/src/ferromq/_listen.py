@@ -198,14 +198,12 @@ class Hands:
         """Works off messages until the consumer closes: what a worker thread runs."""
         # One for all workers: what one has learned about the messages holds for the others.
         share = self.share
-        worked = False
         while not self.stopping:
             try:
-                messages = self.native.work(share.limit, 3600.0, worked)
+                messages = self.native.take_wait(share.limit, 3600.0)
             except FerroMQError:
                 # Closed, or the process was forked.
                 return
-            worked = bool(messages)
             if not messages:
                 continue
             batch = Batch(self, messages)
