@@ -249,20 +249,6 @@ typedef struct fmq_queue fmq_queue;
 typedef struct fmq_receipt fmq_receipt;
 
 /**
- * A topic and which of its messages are wanted.
- */
-typedef struct fmq_subscription {
-  /**
-   * The topic.
-   */
-  const char *topic;
-  /**
-   * "*", or tags joined by "||"; NULL is "*".
-   */
-  const char *expression;
-} fmq_subscription;
-
-/**
  * A queue of a topic.
  */
 typedef struct fmq_message_queue {
@@ -279,6 +265,20 @@ typedef struct fmq_message_queue {
    */
   int32_t queue_id;
 } fmq_message_queue;
+
+/**
+ * A topic and which of its messages are wanted.
+ */
+typedef struct fmq_subscription {
+  /**
+   * The topic.
+   */
+  const char *topic;
+  /**
+   * "*", or tags joined by "||"; NULL is "*".
+   */
+  const char *expression;
+} fmq_subscription;
 
 /**
  * Is told what the library logs: how bad it is, when (milliseconds since 1970), which part says it (like "ferromq::consumer"), the
@@ -393,10 +393,27 @@ struct fmq_error *fmq_message_set_property(struct fmq_message *message, const ch
 
 /**
  * The sharding key: messages with the same one go to the same queue, in the order in which they are sent one after the other.
- * NULL removes it. One-way messages do not obey it.
+ * It takes the place of a queue given. NULL removes it. One-way messages do not obey it.
  */
 struct fmq_error *fmq_message_set_sharding_key(struct fmq_message *message,
                                                const char *key);
+
+/**
+ * The queue to send to, of the message's topic, with one attempt; it takes the place of a sharding key. NULL removes it. One-way
+ * messages do not obey it.
+ */
+struct fmq_error *fmq_message_set_queue(struct fmq_message *message,
+                                        const struct fmq_message_queue *queue);
+
+/**
+ * A number of the application, delivered as it is. Default 0.
+ */
+struct fmq_error *fmq_message_set_flag(struct fmq_message *message, int32_t flag);
+
+/**
+ * Whether the broker answers only after flush and replication, as far as it is configured to. Default true.
+ */
+struct fmq_error *fmq_message_set_wait_store_ok(struct fmq_message *message, bool wait);
 
 /**
  * Delivery after the delay of this level, 1 (1 s) to 18 (2 h) with the broker's usual table; 0 or less: at once.
@@ -627,6 +644,11 @@ int64_t fmq_delivery_queue_offset(const struct fmq_delivery *delivery);
  * How often it was delivered before and sent back; -1 for NULL.
  */
 int32_t fmq_delivery_reconsume_times(const struct fmq_delivery *delivery);
+
+/**
+ * The number that the application gave it; 0 for NULL.
+ */
+int32_t fmq_delivery_flag(const struct fmq_delivery *delivery);
 
 /**
  * When the producer made it, milliseconds since 1970 by the producer's clock; -1 for NULL.

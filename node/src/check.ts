@@ -1,6 +1,7 @@
 /*
  * Arguments of wrong types, answered with a TypeError that names them.
  */
+import type { MessageQueue } from './message.js'
 import { native, type GivenOption } from './native.js'
 
 function show(value: unknown): string {
@@ -31,6 +32,14 @@ export function integer(name: string, value: unknown, min: number, max: number =
     throw new RangeError(`${name} must be a whole number from ${min} to ${max}, not ${value}`)
   }
   return value
+}
+
+/** A queue, copied. */
+export function messageQueue(value: MessageQueue): MessageQueue {
+  if (value === null || typeof value !== 'object') throw wrong('queue', 'a queue', value)
+  const { topic, broker, id } = value
+  const checked = integer('queue.id', id, 0, 2 ** 31 - 1)
+  return { topic: text('queue.topic', topic), broker: text('queue.broker', broker), id: checked }
 }
 
 /** A time as milliseconds since 1970. */

@@ -4,13 +4,13 @@
  */
 
 /** Numbers per message to be sent, before those of its properties. */
-export const OUTGOING_COLUMNS = 10
+export const OUTGOING_COLUMNS = 11
 /** Among them: the number of properties, the length of the body. */
 export const PROPERTY_COUNT = 8
 export const BODY_LENGTH = 9
 
 /** Ways of a message to be sent. */
-export const Way = { any: 0, sharded: 1, oneWay: 2 } as const
+export const Way = { any: 0, sharded: 1, oneWay: 2, queue: 3 } as const
 
 /** Columns of a received message. */
 export const Column = {

@@ -4,7 +4,7 @@
  * Messages that a poll took and nobody got (it was aborted, a loop was left) are kept here and given out first. The addon
  * counts them as handed out, so positions, commits and closing are corrected by them.
  */
-import { bag, given, integer, signal as checkSignal, text, time, wrong } from './check.js'
+import { bag, given, integer, messageQueue, signal as checkSignal, text, time, wrong } from './check.js'
 import { begun, closed, FerroMQError, made, misuse } from './errors.js'
 import { Handle } from './handle.js'
 import { Log, LOG_OPTIONS, type LogOptions } from './log.js'
@@ -210,12 +210,12 @@ export class LitePullConsumer extends Handle implements AsyncDisposable, AsyncIt
 
   /** The committed offset of a queue; null when there is none. */
   async committed(queue: MessageQueue): Promise<number | null> {
-    return this.#call('committed', { queues: [oneQueue(queue)] })
+    return this.#call('committed', { queues: [messageQueue(queue)] })
   }
 
   /** The offset after the last message given out; null when the queue is not assigned or not read yet. */
   async position(queue: MessageQueue): Promise<number | null> {
-    const known = oneQueue(queue)
+    const known = messageQueue(queue)
     const position = await this.#call<number | null>('position', { queues: [known] })
     const kept = this.#kept.find((message) => isSame(message.queue, known))
     return kept === undefined ? position : kept.queueOffset
@@ -237,7 +237,7 @@ export class LitePullConsumer extends Handle implements AsyncDisposable, AsyncIt
   }
 
   async #seek(name: string, queue: MessageQueue, numbers?: number[]): Promise<void> {
-    const known = oneQueue(queue)
+    const known = messageQueue(queue)
     await this.#call(name, { queues: [known], numbers })
     this.#kept = this.#kept.filter((message) => !isSame(message.queue, known))
   }
@@ -254,17 +254,17 @@ export class LitePullConsumer extends Handle implements AsyncDisposable, AsyncIt
 
   /** The offset of the first message stored at or after a time: a Date, or milliseconds since 1970. */
   async offsetForTime(queue: MessageQueue, when: Date | number): Promise<number> {
-    return this.#call('offsetForTime', { queues: [oneQueue(queue)], numbers: [time('when', when)] })
+    return this.#call('offsetForTime', { queues: [messageQueue(queue)], numbers: [time('when', when)] })
   }
 
   /** The smallest offset still there. */
   async minOffset(queue: MessageQueue): Promise<number> {
-    return this.#call('minOffset', { queues: [oneQueue(queue)] })
+    return this.#call('minOffset', { queues: [messageQueue(queue)] })
   }
 
   /** The offset that the next message will get. */
   async maxOffset(queue: MessageQueue): Promise<number> {
-    return this.#call('maxOffset', { queues: [oneQueue(queue)] })
+    return this.#call('maxOffset', { queues: [messageQueue(queue)] })
   }
 
   /** Reads nothing more from these queues; what is here already is still given out. */
@@ -321,21 +321,15 @@ function isSame(a: MessageQueue, b: MessageQueue): boolean {
   return a.id === b.id && a.topic === b.topic && a.broker === b.broker
 }
 
-function oneQueue(queue: MessageQueue): MessageQueue {
-  if (queue === null || typeof queue !== 'object') throw wrong('queue', 'a queue', queue)
-  const { topic, broker, id } = queue
-  return { topic: text('queue.topic', topic), broker: text('queue.broker', broker), id: integer('queue.id', id, 0) }
-}
-
 function queueList(queues: readonly MessageQueue[]): MessageQueue[] {
   if (!Array.isArray(queues)) throw wrong('queues', 'an array of queues', queues)
-  return queues.map(oneQueue)
+  return queues.map(messageQueue)
 }
 
 function offsetList(offsets: readonly QueueOffset[]): QueueOffset[] {
   if (!Array.isArray(offsets)) throw wrong('offsets', 'an array of queues and offsets', offsets)
   return offsets.map((one: QueueOffset) => {
     if (one === null || typeof one !== 'object') throw wrong('offsets', 'an array of queues and offsets', offsets)
-    return { queue: oneQueue(one.queue), offset: integer('offset', one.offset, 0) }
+    return { queue: messageQueue(one.queue), offset: integer('offset', one.offset, 0) }
   })
 }

@@ -27,6 +27,8 @@ export interface OutgoingMessage {
   key?: string | readonly string[] | undefined
   /** Messages of one sharding key go to one queue, the same in every language. */
   shardingKey?: string | undefined
+  /** The queue to send to, instead of any; with one attempt. Of the message's topic. */
+  queue?: MessageQueue | undefined
   /** Properties of the application. */
   properties?: Readonly<Record<string, string>> | undefined
   /** Deliver after the delay of this level, 1 (1 s) to 18 (2 h) with the broker's usual table; 0: at once. */

@@ -3,11 +3,11 @@
  *
  * What is refused here leaves no trace in the buffer: the next message takes its place.
  */
-import { text, unknownName, wrong, integer } from './check.js'
+import { integer, messageQueue, text, unknownName, wrong } from './check.js'
 import { OUTGOING_COLUMNS, Way } from './layout.js'
 import type { OutgoingMessage } from './message.js'
 
-const FIELDS = ['topic', 'body', 'tag', 'key', 'shardingKey', 'properties', 'delayLevel', 'flag'] as const
+const FIELDS = ['topic', 'body', 'tag', 'key', 'shardingKey', 'queue', 'properties', 'delayLevel', 'flag'] as const
 const KNOWN: ReadonlySet<string> = new Set(FIELDS)
 
 /** Sizes at the beginning, and again after something larger was packed. */
@@ -67,7 +67,7 @@ export class Packer {
     for (const name in message) {
       if (!KNOWN.has(name)) throw unknownName('field', name, FIELDS)
     }
-    const { topic, body, tag, key, shardingKey, properties, delayLevel, flag } = message
+    const { topic, body, tag, key, properties, delayLevel, flag } = message
     const row = this.#at
     this.#reserveNumbers(OUTGOING_COLUMNS)
     this.#at = row + OUTGOING_COLUMNS
@@ -76,20 +76,21 @@ export class Packer {
     this.#topic = topic
     const tagLength = tag === undefined ? -1 : this.#text(text('tag', tag))
     const keysLength = key === undefined ? -1 : this.#text(joined(key))
-    const shardingLength = shardingKey === undefined ? -1 : this.#text(text('shardingKey', shardingKey))
-    if (oneWay && shardingKey !== undefined) throw new TypeError('a one-way message cannot have a shardingKey')
+    const { way, place, queueId } = destination(message, oneWay)
+    const placeLength = place === undefined ? -1 : this.#text(place)
     const propertyCount = properties === undefined ? 0 : this.#properties(properties)
     const bodyLength = this.#body(body)
     const { numbers } = this
-    numbers[row + 1] = oneWay ? Way.oneWay : shardingKey === undefined ? Way.any : Way.sharded
+    numbers[row + 1] = way
     numbers[row + 2] = flag === undefined ? 0 : integer('flag', flag, INT32_MIN, INT32_MAX)
     numbers[row + 3] = delayLevel === undefined ? 0 : integer('delayLevel', delayLevel, 0, INT32_MAX)
     numbers[row + 4] = topicLength
     numbers[row + 5] = tagLength
     numbers[row + 6] = keysLength
-    numbers[row + 7] = shardingLength
+    numbers[row + 7] = placeLength
     numbers[row + 8] = propertyCount
     numbers[row + 9] = bodyLength
+    numbers[row + 10] = queueId
   }
 
   #properties(properties: Readonly<Record<string, string>>): number {
@@ -156,6 +157,27 @@ export class Packer {
     larger.set(this.numbers)
     this.numbers = larger
   }
+}
+
+interface Destination {
+  way: number
+  /** The sharding key, or the name of the queue's broker. */
+  place?: string
+  queueId: number
+}
+
+const ANYWHERE: Destination = { way: Way.any, queueId: 0 }
+const ONE_WAY: Destination = { way: Way.oneWay, queueId: 0 }
+
+/** Where a message goes. */
+function destination({ topic, shardingKey, queue }: OutgoingMessage, oneWay: boolean): Destination {
+  if (shardingKey === undefined && queue === undefined) return oneWay ? ONE_WAY : ANYWHERE
+  if (shardingKey !== undefined && queue !== undefined) throw new TypeError('give shardingKey or queue, not both')
+  if (oneWay) throw new TypeError(`a one-way message cannot have a ${queue === undefined ? 'shardingKey' : 'queue'}`)
+  if (queue === undefined) return { way: Way.sharded, place: text('shardingKey', shardingKey), queueId: 0 }
+  const known = messageQueue(queue)
+  if (known.topic !== topic) throw new TypeError(`queue is of topic ${known.topic}, the message of topic ${topic}`)
+  return { way: Way.queue, place: known.broker, queueId: known.id }
 }
 
 function joined(key: string | readonly string[]): string {

@@ -72,6 +72,10 @@ test('wrong messages are refused, and those around them are not touched', async 
     [{ topic: 'T', body: 'x', key: [1] }, /key/],
     [{ topic: 'T', body: 'x', key: {} }, /key/],
     [{ topic: 'T', body: 'x', shardingKey: 1 }, /shardingKey/],
+    [{ topic: 'T', body: 'x', queue: 'broker-0' }, /queue must be a queue, not string broker-0/],
+    [{ topic: 'T', body: 'x', queue: { topic: 'T', broker: 7, id: 0 } }, /queue\.broker must be a string/],
+    [{ topic: 'T', body: 'x', queue: { topic: 'U', broker: 'b', id: 0 } }, /queue is of topic U, the message of topic T/],
+    [{ topic: 'T', body: 'x', queue: { topic: 'T', broker: 'b', id: 0 }, shardingKey: 'k' }, /shardingKey or queue, not both/],
     [{ topic: 'T', body: 'x', properties: { a: 1 } }, /property a must be a string/],
     [{ topic: 'T', body: 'x', properties: 'a' }, /properties/],
     [{ topic: 'T', body: 'x', delayLevel: '1' }, /delayLevel/],
@@ -85,6 +89,9 @@ test('wrong messages are refused, and those around them are not touched', async 
   await assert.rejects(producer.send({ topic: 'T', body: 'x', delayLevel: -1 }), RangeError)
   await assert.rejects(producer.send({ topic: 'T', body: 'x', flag: 2 ** 31 }), RangeError)
   await assert.rejects(producer.sendOneway({ topic: 'T', body: 'x', shardingKey: 'k' }), TypeError)
+  const queue = { topic: 'T', broker: 'b', id: 0 }
+  await assert.rejects(producer.sendOneway({ topic: 'T', body: 'x', queue }), { name: 'TypeError', message: /one-way/ })
+  await assert.rejects(producer.send({ topic: 'T', body: 'x', queue: { ...queue, id: -1 } }), RangeError)
   await assert.rejects(producer.sendMany(7), TypeError)
   await assert.rejects(producer.sendMany({ topic: 'T', body: 'x' }), TypeError)
   await assert.rejects(producer.send({ topic: 'T', body: 'x' }, { sginal: 1 }), /did you mean signal\?/)
@@ -118,4 +125,13 @@ test('wrong arguments of consumers', async () => {
   await assert.rejects(lite.commit([{ queue, offset: 'x' }]), TypeError)
   await assert.rejects(lite.pause(7), TypeError)
   await lite.close()
+})
+
+test('a consumer that could not join says so however often it is run, and closes', { timeout: 60_000 }, async () => {
+  const push = make.push({ logLevel: 'off' })
+  for (let round = 0; round < 2; round += 1) {
+    await assert.rejects(push.run({}, () => {}), { code: 'FMQ_NO_NAME_SERVER', message: /127\.0\.0\.1:1/ })
+    await assert.rejects(push.messages().next(), { code: 'FMQ_NO_NAME_SERVER' })
+  }
+  await push.close()
 })

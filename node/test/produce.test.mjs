@@ -54,6 +54,19 @@ test('a message arrives with everything it was given', async (t) => {
   assert.equal(JSON.parse(JSON.stringify(message)).body, Buffer.from(ALL_BYTES).toString('base64'))
 })
 
+test('a message goes to the queue that it names, and a queue that does not exist is an error', async (t) => {
+  const { namesrv } = await started
+  const topic = unique('given')
+  const sender = producer(t, namesrv)
+  const { queue } = await sender.send({ topic, body: 'first', shardingKey: 'k' })
+  const sends = Array.from({ length: 5 }, (_, index) => sender.send({ topic, body: `${index}`, queue }))
+  for (const receipt of await Promise.all(sends)) assert.deepEqual(receipt.queue, queue)
+  const [many] = await sender.sendMany([{ topic, body: 'many', queue }])
+  assert.deepEqual(many.queue, queue)
+  await assert.rejects(sender.send({ topic, body: 'x', queue: { ...queue, id: 99 } }), { code: /^FMQ_/ })
+  await assert.rejects(sender.send({ topic, body: 'x', queue: { ...queue, broker: 'nobody' } }), { code: /^FMQ_/ })
+})
+
 test('bodies: text as UTF-8, views of larger buffers, large ones, and those that change after the call', async (t) => {
   const { namesrv } = await started
   const topic = unique('bodies')

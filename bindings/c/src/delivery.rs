@@ -191,6 +191,12 @@ pub unsafe extern "C" fn fmq_delivery_reconsume_times(delivery: *const fmq_deliv
     number(delivery, -1, MessageExt::reconsume_times)
 }
 
+/// The number that the application gave it; 0 for NULL.
+#[no_mangle]
+pub unsafe extern "C" fn fmq_delivery_flag(delivery: *const fmq_delivery) -> i32 {
+    number(delivery, 0, MessageExt::flag)
+}
+
 /// When the producer made it, milliseconds since 1970 by the producer's clock; -1 for NULL.
 #[no_mangle]
 pub unsafe extern "C" fn fmq_delivery_born_timestamp(delivery: *const fmq_delivery) -> i64 {

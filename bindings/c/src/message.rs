@@ -1,8 +1,9 @@
 //! Messages to be sent.
 use crate::error::fmq_error;
+use crate::message_queue::{fmq_message_queue, read};
 use crate::platform::{answer, entry, give};
 use bytes::Bytes;
-use ferromq_bridge::{Failure, How, Message};
+use ferromq_bridge::{Class, Failure, How, Message};
 use std::ffi::{c_char, c_void};
 
 /// A message to be sent. It may be sent any number of times, with another body or property between.
@@ -100,7 +101,7 @@ pub unsafe extern "C" fn fmq_message_set_property(
 }
 
 /// The sharding key: messages with the same one go to the same queue, in the order in which they are sent one after the other.
-/// NULL removes it. One-way messages do not obey it.
+/// It takes the place of a queue given. NULL removes it. One-way messages do not obey it.
 #[no_mangle]
 pub unsafe extern "C" fn fmq_message_set_sharding_key(message: *mut fmq_message, key: *const c_char) -> *mut fmq_error {
     entry(|caller| {
@@ -109,6 +110,37 @@ pub unsafe extern "C" fn fmq_message_set_sharding_key(message: *mut fmq_message,
         message.how = key.map_or(How::Anywhere, |key| How::Sharded(key.to_owned()));
         Ok(())
     })
+}
+
+/// The queue to send to, of the message's topic, with one attempt; it takes the place of a sharding key. NULL removes it. One-way
+/// messages do not obey it.
+#[no_mangle]
+pub unsafe extern "C" fn fmq_message_set_queue(
+    message: *mut fmq_message,
+    queue: *const fmq_message_queue,
+) -> *mut fmq_error {
+    entry(|caller| {
+        let queue = caller.maybe(queue).map(|queue| read(caller, queue)).transpose()?;
+        let message = caller.unique(message, "message")?;
+        if let Some(queue) = queue.as_ref().filter(|queue| *queue.topic != *message.message.topic()) {
+            let reason = format!("queue of topic {} for a message to topic {}", queue.topic, message.message.topic());
+            return Err(Failure::new(Class::Validation, reason));
+        }
+        message.how = queue.map_or(How::Anywhere, How::Queue);
+        Ok(())
+    })
+}
+
+/// A number of the application, delivered as it is. Default 0.
+#[no_mangle]
+pub unsafe extern "C" fn fmq_message_set_flag(message: *mut fmq_message, flag: i32) -> *mut fmq_error {
+    entry(|caller| caller.unique(message, "message")?.change(|message| Ok(message.with_flag(flag))))
+}
+
+/// Whether the broker answers only after flush and replication, as far as it is configured to. Default true.
+#[no_mangle]
+pub unsafe extern "C" fn fmq_message_set_wait_store_ok(message: *mut fmq_message, wait: bool) -> *mut fmq_error {
+    entry(|caller| caller.unique(message, "message")?.change(|message| Ok(message.with_wait_store_ok(wait))))
 }
 
 /// Delivery after the delay of this level, 1 (1 s) to 18 (2 h) with the broker's usual table; 0 or less: at once.

@@ -61,6 +61,14 @@ static void every_way_of_sending(void) {
   CHECK(fmq_receipt_status(receipt) == FMQ_SEND_OK && fmq_receipt_queue_offset(receipt) == 0);
   CHECK(fmq_receipt_queue_id(receipt) == 0 && strcmp(fmq_receipt_topic(receipt), "ways") == 0);
   CHECK(strlen(fmq_receipt_message_id(receipt)) == 32 && strlen(fmq_receipt_offset_message_id(receipt)) > 0);
+  OK(fmq_message_set_flag(message, -7));
+  OK(fmq_message_set_wait_store_ok(message, false));
+  fmq_message_queue queue = {"ways", fmq_receipt_broker_name(receipt), 0};
+  OK(fmq_message_set_queue(message, &queue));
+  OK(fmq_producer_send(producer, message, PATIENCE_MS, NULL));
+  queue.queue_id = 99;
+  OK(fmq_message_set_queue(message, &queue));
+  FAILS(FMQ_BROKER, "99", fmq_producer_send(producer, message, PATIENCE_MS, NULL));
   OK(fmq_message_set_sharding_key(message, "shard"));
   OK(fmq_producer_send(producer, message, PATIENCE_MS, NULL));
   OK(fmq_producer_send_oneway(producer, message));
@@ -73,7 +81,7 @@ static void every_way_of_sending(void) {
 
   fmq_consumer *consumer = consumer_of("ways", "ways", NULL, false);
   fmq_delivery *deliveries[8];
-  for (size_t total = 0; total < 5; total += count) {
+  for (size_t total = 0; total < 6; total += count) {
     OK(fmq_consumer_take(consumer, deliveries, 8, PATIENCE_MS, &count));
     CHECK(count > 0);
     for (size_t i = 0; i < count; i++) {
@@ -83,6 +91,7 @@ static void every_way_of_sending(void) {
       CHECK(strcmp(fmq_delivery_property(deliveries[i], "text"), "Gr\xc3\xbc\xc3\x9f""e \xf0\x9f\xa6\x80") == 0);
       CHECK(strcmp(fmq_delivery_topic(deliveries[i]), "ways") == 0 && fmq_delivery_queue_id(deliveries[i]) == 0);
       CHECK(fmq_delivery_born_timestamp(deliveries[i]) > 0 && fmq_delivery_store_timestamp(deliveries[i]) > 0);
+      CHECK(fmq_delivery_flag(deliveries[i]) == (fmq_delivery_queue_offset(deliveries[i]) == 0 ? 0 : -7));
       if (fmq_delivery_queue_offset(deliveries[i]) == 0) {
         CHECK(strcmp(fmq_delivery_message_id(deliveries[i]), fmq_receipt_message_id(receipt)) == 0);
       }

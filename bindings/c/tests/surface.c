@@ -66,6 +66,9 @@ static void null_is_answered(void) {
   FAILS(FMQ_VALIDATION, "message is NULL", fmq_message_set_body(NULL, "x", 1));
   FAILS(FMQ_VALIDATION, "key is NULL", fmq_message_set_key(NULL, NULL));
   FAILS(FMQ_VALIDATION, "message is NULL", fmq_message_set_delay_level(NULL, 1));
+  FAILS(FMQ_VALIDATION, "message is NULL", fmq_message_set_queue(NULL, NULL));
+  FAILS(FMQ_VALIDATION, "message is NULL", fmq_message_set_flag(NULL, 1));
+  FAILS(FMQ_VALIDATION, "message is NULL", fmq_message_set_wait_store_ok(NULL, true));
   FAILS(FMQ_VALIDATION, "queue is NULL", fmq_queue_poll(NULL, NULL, 0, 0, &count));
   FAILS(FMQ_VALIDATION, "consumer is NULL", fmq_consumer_take(NULL, NULL, 0, 0, &count));
   FAILS(FMQ_VALIDATION, "consumer is NULL", fmq_consumer_settle(NULL, NULL, NULL, 0));
@@ -98,6 +101,13 @@ static void messages(void) {
   FAILS(FMQ_VALIDATION, "T", fmq_message_set_property(message, "", "x"));
   FAILS(FMQ_VALIDATION, "UTF-8", fmq_message_set_tag(message, "\xc3"));
   OK(fmq_message_set_sharding_key(message, NULL));
+  fmq_message_queue queue = {"T", "broker", 1}, foreign = {"U", "broker", 1}, nameless = {"T", NULL, 1};
+  OK(fmq_message_set_queue(message, &queue));
+  FAILS(FMQ_VALIDATION, "queue of topic U for a message to topic T", fmq_message_set_queue(message, &foreign));
+  FAILS(FMQ_VALIDATION, "broker name of a queue is NULL", fmq_message_set_queue(message, &nameless));
+  OK(fmq_message_set_queue(message, NULL));
+  OK(fmq_message_set_flag(message, -7));
+  OK(fmq_message_set_wait_store_ok(message, false));
   fmq_message_destroy(message);
 }
 
@@ -174,6 +184,19 @@ static void queue_full(void) {
   fmq_options_destroy(options);
 }
 
+/* A consumer that could not join says so however often it is started, and can be closed. */
+static void no_start(void) {
+  fmq_options *options = fmq_options_new();
+  fmq_consumer *consumer = NULL;
+  fmq_subscription subscription = {"T", NULL};
+  OK(fmq_options_set(options, "namesrv", "127.0.0.1:1"));
+  OK(fmq_consumer_new("G", options, &subscription, 1, false, &consumer));
+  for (int i = 0; i < 2; i++) FAILS(FMQ_NO_NAME_SERVER, "127.0.0.1:1", fmq_consumer_start(consumer));
+  OK(fmq_consumer_close(consumer));
+  fmq_consumer_destroy(consumer);
+  fmq_options_destroy(options);
+}
+
 /* All made-up messages of an echo consumer are taken and settled; what must not be settled is refused. */
 static void taking(void) {
   enum { COUNT = 10000 };
@@ -246,6 +269,7 @@ int main(void) {
   RUN(messages);
   RUN(queue_and_descriptor);
   RUN(queue_full);
+  RUN(no_start);
   RUN(taking);
   RUN(close_ends_waiting);
   return finish();

@@ -1,16 +1,17 @@
 //! Messages to be sent: one buffer with all texts and bodies, one table with their lengths.
 //!
 //! # Layout of the table, 32-bit numbers
-//! Per message: token (-1: nobody waits), way (0 any queue, 1 by its sharding key, 2 one-way), flag, delay level, then the
-//! lengths in bytes of topic (-1: that of the message before), tag, keys, sharding key (-1: none), the number of properties,
-//! the length of the body; then per property the lengths of name and value. The buffer has these parts in this order.
+//! Per message: token (-1: nobody waits), way (0 any queue, 1 by its sharding key, 2 one-way, 3 a queue given), flag, delay
+//! level, then the lengths in bytes of topic (-1: that of the message before), tag, keys, sharding key or name of the queue's
+//! broker (-1: none), the number of properties, the length of the body, the number of the queue; then per property the lengths
+//! of name and value. The buffer has these parts in this order.
 //!
 //! Every length is checked: a wrong table is [`Class::Internal`], never a wrong read.
 use bytes::Bytes;
-use ferromq_bridge::{Class, Failure, How, Message};
+use ferromq_bridge::{Class, Failure, How, Message, MessageQueue};
 
 /// Numbers per message, before those of its properties.
-const COLUMNS: usize = 10;
+const COLUMNS: usize = 11;
 
 /// A message, where it goes, and the token of its result.
 pub(crate) struct Outgoing {
@@ -58,7 +59,7 @@ impl Reader<'_> {
         if let Some(topic) = self.text(row[4])? {
             self.topic = topic;
         }
-        let (tag, keys, sharding) = (self.text(row[5])?, self.text(row[6])?, self.text(row[7])?);
+        let (tag, keys, place) = (self.text(row[5])?, self.text(row[6])?, self.text(row[7])?);
         let mut properties = Vec::with_capacity(lengths.len() / 2);
         for pair in lengths.chunks_exact(2) {
             properties.push((self.text(pair[0])?.unwrap_or_default(), self.text(pair[1])?.unwrap_or_default()));
@@ -78,10 +79,12 @@ impl Reader<'_> {
             .into_iter()
             .try_fold(message, |message, (name, value)| message.with_property(name, value))
             .map_err(Failure::from);
-        let how = match (row[1], sharding) {
-            (2, _) => How::OneWay,
-            (_, Some(key)) => How::Sharded(key),
-            _ => How::Anywhere,
+        let how = match (row[1], place) {
+            (0, None) => How::Anywhere,
+            (1, Some(key)) => How::Sharded(key),
+            (2, None) => How::OneWay,
+            (3, Some(broker)) => How::Queue(MessageQueue::new(self.topic.as_str(), broker, row[10])),
+            _ => return Err(broken()),
         };
         Ok(Outgoing { token: row[0], how, message })
     }
