@@ -6,7 +6,7 @@ use ferromq_broker::{Broker, BrokerConfig};
 use ferromq_protocol::body::{RegisterBrokerBody, TopicConfigTable};
 use ferromq_protocol::code::request;
 use ferromq_protocol::{Command, ExtFields};
-use ferromq_remoting::{Connection, Handler, Limits, OutFrame, Server};
+use ferromq_remoting::{Client, ClientOptions, Connection, Handler, Limits, NoRequests, OutFrame, Server};
 use parking_lot::Mutex;
 use std::sync::Arc;
 use std::time::Instant;
@@ -147,4 +147,70 @@ async fn registration() {
     }
     broker.stop().await;
     assert!(recorders.iter().all(|r| r.0.lock().last().is_some_and(|last| last.code == request::UNREGISTER_BROKER)));
+}
+
+/// A name server that, told that the broker leaves, asks that broker something before it answers.
+struct LastQuestion {
+    broker: Mutex<Option<std::net::SocketAddr>>,
+    client: Arc<Client>,
+    served: Arc<Mutex<Vec<i32>>>,
+}
+
+impl Handler for LastQuestion {
+    fn requests(&self, connection: &Arc<Connection>, requests: &mut Vec<Command>, answers: &mut Vec<OutFrame>) {
+        for request in requests.drain(..) {
+            let answer = OutFrame::from(&Command::response_to(&request, 0, None));
+            let broker = self.broker.lock().filter(|_| request.code == request::UNREGISTER_BROKER);
+            let Some(broker) = broker else {
+                answers.push(answer);
+                continue;
+            };
+            let (client, connection, served) = (self.client.clone(), connection.clone(), self.served.clone());
+            tokio::spawn(async move {
+                let (ext, body) = Send::to("T").parts();
+                let send = Command::request(request::SEND_MESSAGE_V2, ext, body);
+                let code = client.call(&broker.to_string(), send, DEADLINE).await.map_or(-1, |answer| answer.code);
+                served.lock().push(code);
+                let _ = connection.send(answer);
+            });
+        }
+    }
+}
+
+// A graceful stop leaves the routes first, while the broker still serves; what was answered until the ports closed is on disk, and the
+// mark of an unclean end is gone.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_graceful_stop_unregisters_first_then_drains_then_flushes() {
+    let client = Arc::new(Client::new(ClientOptions::default(), Arc::new(NoRequests)));
+    let served = Arc::new(Mutex::new(Vec::new()));
+    let last = LastQuestion { broker: Mutex::new(None), client: client.clone(), served: served.clone() };
+    let last = Arc::new(last);
+    let server = Server::bind("127.0.0.1:0".parse().unwrap(), Limits::default(), last.clone()).await.unwrap();
+    let mut broker = TestBroker::start(&[("namesrvAddr", &server.local_addr().to_string())]).await;
+    *last.broker.lock() = Some(broker.broker().local_addr());
+    // Sends go on until the port closes.
+    let acknowledged = Arc::new(Mutex::new(0));
+    let sender = tokio::spawn({
+        let (client, acknowledged, at) =
+            (client.clone(), acknowledged.clone(), broker.broker().local_addr().to_string());
+        async move {
+            let send = || Send::to("T").command(ferromq_protocol::Codec::Json);
+            while client.call(&at, send(), DEADLINE).await.is_ok_and(|answer| answer.code == 0) {
+                *acknowledged.lock() += 1;
+            }
+        }
+    });
+    broker.wait_for_offset("T", 0, 10).await;
+    let abort = broker.dir.path().join("abort");
+    assert!(abort.exists(), "a running broker marks its directory");
+    broker.broker.take().unwrap().shutdown().await;
+    assert_eq!(*served.lock(), [0], "the broker served when it had left the routes");
+    assert!(!abort.exists());
+    sender.await.unwrap();
+    let broker = Broker::start(broker.config.clone()).await.unwrap();
+    let stored = broker.service().store.max_offset("T", 0);
+    let answered = *acknowledged.lock() + 1;
+    assert!(stored >= answered, "{answered} sends were answered, {stored} are there");
+    broker.shutdown().await;
+    client.shutdown().await;
 }
