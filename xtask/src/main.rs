@@ -5,6 +5,7 @@
 mod bench;
 mod bench_bridge;
 mod bench_broker;
+mod bench_namesrv;
 mod demo;
 mod gen;
 mod package;
