@@ -98,6 +98,17 @@ pub struct Reset<'a> {
     pub offset: Option<i64>,
     /// Store time; negative: the end of the queue.
     pub timestamp: i64,
+    /// Also forward, where that makes a difference.
+    pub is_force: bool,
+}
+
+impl Reset<'_> {
+    fn by_time(&self, service: &Service, queue_id: i32) -> i64 {
+        match self.timestamp {
+            ..0 => service.store.max_offset(self.topic, queue_id),
+            timestamp => service.store.offset_by_time(self.topic, queue_id, timestamp, Boundary::Lower),
+        }
+    }
 }
 
 /// Resets offsets here: they are committed, and the next pull of each queue is sent to them. Consumers need not be online.
@@ -109,10 +120,7 @@ pub fn reset(service: &Service, request: &Reset<'_>) -> Result<ResetOffsetBody, 
     if !service.groups.contains(group) {
         return Err(Refusal::new(response::SUBSCRIPTION_GROUP_NOT_EXIST, format!("Group {group} does not exist")));
     }
-    let by_time = |queue_id: i32| match request.timestamp {
-        ..0 => service.store.max_offset(topic, queue_id),
-        timestamp => service.store.offset_by_time(topic, queue_id, timestamp, Boundary::Lower),
-    };
+    let by_time = |queue_id: i32| request.by_time(service, queue_id);
     let mut targets = BTreeMap::new();
     match request.offset.filter(|offset| queue_id >= 0 && *offset >= 0) {
         Some(offset) => {
@@ -135,6 +143,27 @@ pub fn reset(service: &Service, request: &Reset<'_>) -> Result<ResetOffsetBody, 
     targets.iter().for_each(|(queue_id, offset)| service.offsets.reset(group, topic, *queue_id, *offset));
     tracing::info!(group, topic, ?targets, "offsets reset");
     Ok(ResetOffsetBody { offset_table })
+}
+
+/// Where the clients of a group have to go, as brokers of 4.x find it out (`useServerSideResetOffset` off): by time, for every queue
+/// that is written; the group must have an offset in each, and goes forward only by force. Nothing changes here: the clients are
+/// told, go there, and commit.
+pub fn reset_of_clients(service: &Service, request: &Reset<'_>) -> Result<ResetOffsetBody, Refusal> {
+    let Reset { group, topic, .. } = *request;
+    let Some(config) = service.topics.get(topic) else {
+        let remark = format!("[reset-offset] reset offset failed, no topic in this broker. topic={topic}");
+        return Err(Refusal::system_error(remark));
+    };
+    let mut body = ResetOffsetBody::default();
+    for queue_id in 0..config.write_queue_nums {
+        let Some(committed) = service.offsets.committed(group, topic, queue_id) else {
+            return Err(Refusal::system_error(format!("THe consumer group <{group}> not exist")));
+        };
+        let wanted = request.by_time(service, queue_id).max(0);
+        let target = if request.is_force { wanted } else { wanted.min(committed) };
+        body.offset_table.insert(MessageQueue::new(topic, &service.identity.name, queue_id), target);
+    }
+    Ok(body)
 }
 
 /// Copies the offsets of one group to another; skipped when the topic is unknown, or the first group is online and no

@@ -1,5 +1,6 @@
 //! Committed offsets, offsets of queues, resets.
 use super::rig::{number, pull, text, Pull, Rig};
+use ferromq_protocol::body::MessageModel;
 use ferromq_protocol::code::request as code;
 
 // A new group on a young topic starts at the beginning, on an empty queue as well; a missing topic has no beginning.
@@ -94,5 +95,40 @@ async fn resets() {
         [("topic", "t"), ("group", "g"), ("timestamp", "-1"), ("isForce", "true"), ("queueId", "0"), ("offset", "9")];
     let answer = client.call(code::INVOKE_BROKER_TO_RESET_OFFSET, &outside).await;
     assert_eq!(answer.remark.as_deref(), Some("Target offset 9 not in consume queue range [0-3]"));
+    rig.stop().await;
+}
+
+// As brokers of 4.x reset: the group has to be there, every client is told where to go, and nothing moves until it commits.
+#[tokio::test]
+async fn resets_by_clients() {
+    let rig = Rig::start_with(&[("useServerSideResetOffset", "false")]).await;
+    let client = rig.client().await;
+    client.create_topic("t", 1).await;
+    for body in ["a", "b", "c"] {
+        client.send("t", 0, "x", body).await;
+    }
+    let reset = |force: &'static str| {
+        let client = client.clone();
+        async move {
+            let fields = [("topic", "t"), ("group", "g"), ("timestamp", "-1"), ("isForce", force)];
+            client.call(code::INVOKE_BROKER_TO_RESET_OFFSET, &fields).await
+        }
+    };
+    let unknown = reset("true").await;
+    assert_eq!((unknown.code, unknown.remark.as_deref()), (1, Some("THe consumer group <g> not exist")));
+    client.create_group("g", "").await;
+    client.commit("g", "t", 1).await;
+    assert_eq!(reset("true").await.code, 206, "nobody is online");
+    client.beat("c", "g", "t", "*", MessageModel::Clustering).await;
+    client.drain().await;
+    for (force, offset) in [("false", 1), ("true", 3)] {
+        let answer = reset(force).await;
+        let wanted = format!(r#"{{"offsetTable":{{{{"brokerName":"broker-t","queueId":0,"topic":"t"}}:{offset}}}}}"#);
+        assert_eq!((answer.code, text(&answer)), (0, wanted.clone()));
+        let (_, told) = client.asked().await;
+        assert_eq!((told.code, text(&told)), (code::RESET_CONSUMER_CLIENT_OFFSET, wanted));
+        assert!(told.is_oneway() && told.ext.get("group") == Some("g") && told.ext.get("isForce") == Some(force));
+    }
+    assert_eq!(client.offset("g", "t", 0).await, Ok(1), "until the client commits");
     rig.stop().await;
 }

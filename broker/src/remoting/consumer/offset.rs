@@ -1,5 +1,5 @@
 //! Offsets: 14, 15, 29 to 32, 43, 222, 308, 314 (wire.md 4.2, 4.9).
-use super::{header, number};
+use super::{header, number, relay};
 use crate::remoting::reply::{unreadable, Reply};
 use crate::remoting::Context;
 use crate::service::progress::{self, Commit, Committed, Reset};
@@ -72,8 +72,15 @@ pub(super) fn all(context: &Context<'_>, request: &Command) -> Result<Reply, Ref
 pub(super) fn reset(context: &Context<'_>, request: &Command) -> Result<Reply, Refusal> {
     let header: ResetOffset<'_> = header(request)?;
     let (group, topic, queue_id) = (header.group, header.topic, header.queue_id);
-    let reset = Reset { group, topic, queue_id, offset: header.offset, timestamp: header.timestamp };
-    let offsets = progress::reset(context.service, &reset)?;
+    let (offset, timestamp, is_force) = (header.offset, header.timestamp, header.is_force);
+    let reset = Reset { group, topic, queue_id, offset, timestamp, is_force };
+    let offsets = if context.service.config().use_server_side_reset_offset {
+        progress::reset(context.service, &reset)?
+    } else {
+        let offsets = progress::reset_of_clients(context.service, &reset)?;
+        relay::reset(context, &reset, &offsets)?;
+        offsets
+    };
     Ok(Reply::body(request, offsets.to_json().write(Flavour::Java)))
 }
 

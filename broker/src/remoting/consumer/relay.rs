@@ -1,18 +1,19 @@
-//! Requests of tools that a consumer answers: 307, 309, 223 (wire.md 4.5). The broker passes them on over the connection of
+//! Requests of tools that consumers answer or carry out: 307, 309, 223, and 222 in the way of 4.x (wire.md 4.5). The broker passes them on over the connection of
 //! the client they name, and the client's answer back.
 use super::{header, on_disk_thread};
-use crate::remoting::call::call;
+use crate::remoting::call::{call, tell};
 use crate::remoting::reply::{refusal_of, unreadable, Reply};
 use crate::remoting::Context;
 use crate::service::members::Client;
+use crate::service::progress::Reset;
 use crate::service::Refusal;
 use bytes::Bytes;
-use ferromq_protocol::body::{GetConsumerStatusBody, MessageQueue};
+use ferromq_protocol::body::{GetConsumerStatusBody, MessageQueue, ResetOffsetBody};
 use ferromq_protocol::code::{request as code, response};
-use ferromq_protocol::headers::{ConsumeMessageDirectly, GetConsumerRunningInfo, GetConsumerStatus};
+use ferromq_protocol::headers::{ConsumeMessageDirectly, GetConsumerRunningInfo, GetConsumerStatus, ResetOffset};
 use ferromq_protocol::ids::OffsetMessageId;
 use ferromq_protocol::json::Flavour;
-use ferromq_protocol::{Command, ExtFields, Header};
+use ferromq_protocol::{language, Command, ExtFields, Header};
 use ferromq_remoting::{CallError, Connection};
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
@@ -25,6 +26,8 @@ const CLIENT_TIMEOUT: Duration = Duration::from_secs(10);
 const STATUS_TIMEOUT: Duration = Duration::from_secs(5);
 /// V3_1_8_SNAPSHOT: the first clients that answer running info and direct consumption.
 const RELAY_VERSION_MIN: i32 = 62;
+/// V3_0_7_SNAPSHOT: the first clients that can be told new offsets.
+const RESET_VERSION_MIN: i32 = 28;
 
 pub(super) fn running_info(context: &Context<'_>, request: &Command) -> Result<Reply, Refusal> {
     let asked: GetConsumerRunningInfo<'_> = header(request)?;
@@ -62,6 +65,32 @@ pub(super) fn consume_directly(context: &Context<'_>, request: &Command) -> Resu
         }
     });
     Ok(Reply::Later)
+}
+
+/// Tells every client of the group where to go.
+pub(super) fn reset(context: &Context<'_>, reset: &Reset<'_>, offsets: &ResetOffsetBody) -> Result<(), Refusal> {
+    let Reset { group, topic, timestamp, .. } = *reset;
+    let clients = context.service.members.consumers(group);
+    if clients.is_empty() {
+        let remark = format!(
+            "Consumer not online, so can not reset offset, Group: {group} Topic: {topic} Timestamp: {timestamp}"
+        );
+        return Err(Refusal::new(response::CONSUMER_NOT_ONLINE, remark));
+    }
+    if let Some(old) = clients.iter().find(|client| client.version < RESET_VERSION_MIN) {
+        let version = ferromq_protocol::version::name(old.version);
+        return Err(Refusal::system_error(format!("the client does not support this feature. version={version}")));
+    }
+    let header =
+        ResetOffset { topic, group, queue_id: reset.queue_id, offset: None, timestamp, is_force: reset.is_force };
+    for client in &clients {
+        // The reference chooses the form by the language of the tool; a C++ client reads the list only.
+        let is_list = client.language == language::CPP;
+        let body = if is_list { offsets.encode_list() } else { offsets.encode_as(Flavour::Java) };
+        tell(&*client.link, Command::request(code::RESET_CONSUMER_CLIENT_OFFSET, header.to_ext(), body));
+    }
+    tracing::info!(group, topic, clients = clients.len(), offsets = ?offsets.offset_table, "clients told new offsets");
+    Ok(())
 }
 
 fn target(context: &Context<'_>, group: &str, client_id: &str) -> Result<Client, Refusal> {
