@@ -297,6 +297,7 @@ fn new_service(
         groups: groups::Groups::new(Arc::clone(&changes)),
         offsets,
         members: members::Members::new(),
+        request_modes: Default::default(),
         filters: filters::Filters::new(),
         locks: locks::QueueLocks::new(),
         holds,

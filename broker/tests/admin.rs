@@ -140,3 +140,21 @@ async fn cleaning_on_demand() {
     assert!(broker.max_offset("T", 0).await == 200, "a topic in use stays");
     broker.stop().await;
 }
+
+// How a group wants the messages of a topic is kept over a restart, told to who asks, and refused for retry topics and topics that
+// are not there.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn request_modes() {
+    let mut broker = TestBroker::start(&[]).await;
+    broker.call(request::UPDATE_AND_CREATE_TOPIC, create("T", ""), "").await;
+    let mode = |topic: &str| format!(r#"{{"consumerGroup":"G","mode":"POP","popShareQueueNum":2,"topic":"{topic}"}}"#);
+    for (topic, code) in [("%RETRY%G", 16), ("Missing", 17), ("T", 0)] {
+        let answer = broker.call(request::SET_MESSAGE_REQUEST_MODE, ExtFields::empty(), mode(topic)).await;
+        assert_eq!(answer.code, code, "{topic}: {:?}", answer.remark);
+    }
+    let wanted = format!(r#"{{"messageRequestModeMap":{{"T":{{"G":{}}}}}}}"#, mode("T"));
+    broker.restart().await;
+    let answer = broker.call(request::GET_ALL_MESSAGE_REQUEST_MODE, ExtFields::empty(), "").await;
+    assert_eq!(std::str::from_utf8(&answer.body).unwrap(), wanted);
+    broker.stop().await;
+}

@@ -1,13 +1,13 @@
 //! Administration of topics, groups and configuration: 17, 18, 21, 25, 26, 28, 45, 200, 201, 207, 215, 225, 305, 306, 316, 323, 329, 351,
-//! 352, 353.
+//! 352, 353, 354, 401, 402.
 //!
 //! Requests that change something write to disk before they are answered, on a blocking thread. CONSUMER_SEND_MSG_BACK (36)
 //! goes that way too, for it reads a message that may lie anywhere in the log; and the listings, for they may be long.
 use super::reply::{unreadable, Reply};
 use super::{send, Context};
-use crate::service::{admin, cleaning, runtime_info, Caller, Refusal, Service};
+use crate::service::{admin, cleaning, request_modes, runtime_info, Caller, Refusal, Service};
 use ferromq_protocol::body::{
-    KvTable, SubscriptionGroupConfig, TopicConfig, TopicConfigTable, TopicFilterType, TopicList,
+    KvTable, SetMessageRequestMode, SubscriptionGroupConfig, TopicConfig, TopicConfigTable, TopicFilterType, TopicList,
 };
 use ferromq_protocol::code::{request as code, response};
 use ferromq_protocol::headers::{
@@ -36,6 +36,8 @@ pub(super) fn handle(context: &Context<'_>, request: &Command) -> Option<Reply> 
             let list = TopicList { topic_list: service.topics.system_names(), ..TopicList::default() };
             Ok(Reply::body(request, list.encode()))
         }
+        code::GET_ALL_MESSAGE_REQUEST_MODE => Ok(Reply::body(request, service.request_modes.table().encode())),
+        code::CHECK_ROCKSDB_CQ_WRITE_PROGRESS => Ok(rocksdb_check(request)),
         code::GET_ALL_DELAY_OFFSET => Ok(Reply::body(request, service.delay.table().encode())),
         code::CONSUMER_SEND_MSG_BACK
         | code::GET_ALL_TOPIC_CONFIG
@@ -51,6 +53,7 @@ pub(super) fn handle(context: &Context<'_>, request: &Command) -> Option<Reply> 
         | code::CLEAN_EXPIRED_CONSUMEQUEUE
         | code::CLEAN_UNUSED_TOPIC
         | code::DELETE_EXPIRED_COMMITLOG
+        | code::SET_MESSAGE_REQUEST_MODE
         | code::RESUME_CHECK_HALF_MESSAGE => return Some(later(context, request)),
         _ => super::cold::handle(request)?,
     };
@@ -101,6 +104,9 @@ fn blocking(service: &Service, caller: &Caller, request: &Command) -> Result<Rep
             admin::delete_group(service, header.group_name, clean)?;
         }
         code::UPDATE_BROKER_CONFIG => update_config(service, request)?,
+        code::SET_MESSAGE_REQUEST_MODE => {
+            request_modes::set(service, SetMessageRequestMode::decode(&request.body).map_err(unreadable)?)?;
+        }
         code::CLEAN_EXPIRED_CONSUMEQUEUE => cleaning::expired_queues(service)?,
         code::CLEAN_UNUSED_TOPIC => cleaning::unused_topics(service)?,
         code::DELETE_EXPIRED_COMMITLOG => cleaning::expired_log(service),
@@ -119,6 +125,16 @@ fn header<'a, H: Header<'a>>(request: &'a Command) -> Result<H, Refusal> {
 
 fn success_remark(request: &Command) -> Reply {
     Reply::Command(Command::response_to(request, response::SUCCESS, Some(NO_REMARK.to_owned())))
+}
+
+/// The reference begins to compare the queues in its files with those in RocksDB, and says that it does so also when it has none
+/// there, as here.
+fn rocksdb_check(request: &Command) -> Reply {
+    const IN_PROGRESS: i64 = 2;
+    let body = Value::object([("checkStatus", Value::from(IN_PROGRESS))]).write(json::Flavour::Quoted);
+    let mut answer = Command::response_to(request, response::SUCCESS, Some(NO_REMARK.to_owned()));
+    answer.body = body.into();
+    Reply::Command(answer)
 }
 
 fn list<T, E: std::fmt::Display>(

@@ -168,7 +168,8 @@ pub fn config_text(service: &Service) -> String {
     ferromq_protocol::settings::text(&service.config().entries())
 }
 
-fn save(service: &Service, file: File) -> Result<(), Refusal> {
+/// Writes a file that administration changed.
+pub(super) fn save(service: &Service, file: File) -> Result<(), Refusal> {
     persist::save(service, file).map_err(|error| {
         tracing::error!(%error, at = clock::now_ms(), "a change by administration could not be saved");
         Refusal::system_error(error.to_string())

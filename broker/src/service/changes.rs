@@ -16,6 +16,8 @@ pub enum File {
     Topics,
     /// `subscriptionGroup.json`.
     Groups,
+    /// `messageRequestMode.json`.
+    RequestModes,
 }
 
 /// What the name servers have to be told.

@@ -31,6 +31,7 @@ pub mod persist;
 pub mod progress;
 pub mod pull;
 pub mod query;
+pub mod request_modes;
 pub mod request_reply;
 pub mod runtime_info;
 pub mod send;
@@ -98,6 +99,8 @@ pub struct Service {
     pub offsets: offsets::Offsets,
     /// Connected producers and consumers.
     pub members: members::Members,
+    /// How groups want their messages.
+    pub request_modes: request_modes::RequestModes,
     /// Expressions of consumer groups, compiled.
     pub filters: filters::Filters,
     /// Queue locks of orderly consumers.

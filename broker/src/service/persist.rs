@@ -17,6 +17,7 @@ impl File {
         match self {
             Self::Topics => "topics.json",
             Self::Groups => "subscriptionGroup.json",
+            Self::RequestModes => "messageRequestMode.json",
         }
     }
 }
@@ -49,6 +50,7 @@ pub fn batch_topics(config: &BrokerConfig) -> Vec<String> {
 pub fn load(service: &Service) -> Result<(), ConfigFileError> {
     config_file::load_with(&path(service, File::Topics.name()), |json| service.topics.load(json))?;
     config_file::load_with(&path(service, File::Groups.name()), |json| service.groups.load(json))?;
+    config_file::load_with(&path(service, File::RequestModes.name()), |json| service.request_modes.load(json))?;
     config_file::load_with(&path(service, CONSUMER_OFFSETS), |json| service.offsets.load(json))?;
     config_file::load_with(&path(service, DELAY_OFFSETS), |json| service.delay.load(json))?;
     config_file::load_with(&path(service, CONSUMER_FILTERS), |json| service.filters.load(json, now_ms()))?;
@@ -66,6 +68,7 @@ pub fn save(service: &Service, file: File) -> Result<(), ConfigFileError> {
             topics::table_of(&configs, version).encode_pretty()
         }
         File::Groups => service.groups.all().encode_pretty(),
+        File::RequestModes => service.request_modes.table().encode_pretty(),
     };
     config_file::save(&path(service, file.name()), &content)
 }
