@@ -25,7 +25,12 @@ pub struct Server {
 impl Server {
     /// Starts with these arguments behind `standalone --json`.
     pub fn start(args: &[&str]) -> Server {
-        let mut child = ferromq()
+        Server::start_as(ferromq(), args)
+    }
+
+    /// The same with an environment of its own.
+    pub fn start_as(mut command: Command, args: &[&str]) -> Server {
+        let mut child = command
             .args(["standalone", "--json"])
             .args(args)
             .stdin(Stdio::piped())
