@@ -17,7 +17,7 @@ use crate::log::Log;
 use crate::queue::restore::AtStop;
 use crate::queue::{Queue, QueueTable};
 use parking_lot::Mutex;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -30,34 +30,39 @@ const HEAD: &str = "ferromq-queues 2";
 const ADDED_LINES_MIN: usize = 1024;
 
 /// A queue in the list.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Line {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Line<'a> {
+    pub topic: &'a str,
+    pub id: i32,
     /// Its next offset.
     pub max: i64,
     /// The rest of it, at a clean stop.
-    pub at_stop: Option<AtStop>,
+    at_stop: Option<&'a str>,
 }
 
-/// The list of queues as it was found.
+impl Line<'_> {
+    /// How the queue stood at a clean stop.
+    pub fn at_stop(&self) -> Option<AtStop> {
+        AtStop::parse(&mut self.at_stop?.split(' '))
+    }
+}
+
+/// The list of queues as it was found; points into its text, for there may be very many.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(crate) struct Listed {
+pub(crate) struct Listed<'a> {
     /// End of the log when the list was written.
     pub log_end: i64,
     /// Where the last record began then.
     pub last_record: Option<i64>,
-    /// Queues by topic and number.
-    queues: HashMap<String, BTreeMap<i32, Line>>,
+    /// By topic and number, each once.
+    pub queues: Vec<Line<'a>>,
 }
 
-impl Listed {
+impl Listed<'_> {
     /// A queue.
-    pub fn find(&self, topic: &str, id: i32) -> Option<&Line> {
-        self.queues.get(topic)?.get(&id)
-    }
-
-    /// All queues.
-    pub fn iter(&self) -> impl Iterator<Item = (&str, i32, &Line)> {
-        self.queues.iter().flat_map(|(topic, lines)| lines.iter().map(move |(id, line)| (topic.as_str(), *id, line)))
+    pub fn find(&self, topic: &str, id: i32) -> Option<&Line<'_>> {
+        let at = self.queues.binary_search_by(|line| (line.topic, line.id).cmp(&(topic, id))).ok()?;
+        self.queues.get(at)
     }
 }
 
@@ -98,10 +103,14 @@ impl Known {
         Ok(Known { queues, deleted_path: path, lock, written, deleted })
     }
 
-    /// The list of queues, if it can be believed.
-    pub fn listed(&self) -> Result<Option<Listed>, OpenError> {
-        let Some(text) = read(&self.queues)? else { return Ok(None) };
-        Ok(parse(&text, self.lock_time()))
+    /// The text of the list of queues, empty without one.
+    pub fn text(&self) -> Result<String, OpenError> {
+        Ok(read(&self.queues)?.unwrap_or_default())
+    }
+
+    /// What the text says, if it can be believed.
+    pub fn listed<'a>(&self, text: &'a str) -> Option<Listed<'a>> {
+        parse(text, self.lock_time())
     }
 
     /// Time of the last change of the lock file, nanoseconds since the epoch; 0 when it cannot be told.
@@ -226,53 +235,58 @@ fn block<'a>(
 
 /// The list in `text`, unless it was written under another time of the lock file. A block that is not complete does not count, nor does
 /// what follows it.
-fn parse(text: &str, lock_time: u128) -> Option<Listed> {
+fn parse(text: &str, lock_time: u128) -> Option<Listed<'_>> {
     let mut lines = text.lines();
     if lines.next()? != HEAD || lines.next()? != format!("lock {lock_time}") || lock_time == 0 {
         return None;
     }
-    let mut listed: Option<Listed> = None;
-    let mut block = Block::default();
-    for line in lines {
-        let Some(log_end) = block.take(line) else { break };
-        let Some(log_end) = log_end else { continue };
-        let listed = listed.get_or_insert_with(Listed::default);
-        for (topic, id, line) in block.queues.drain(..) {
-            listed.queues.entry(topic.to_owned()).or_default().insert(id, line);
+    let mut listed = Listed::default();
+    let (mut complete, mut blocks, mut last_record) = (0, 0, None);
+    while let Some(entry) = lines.next().and_then(entry) {
+        match entry {
+            Entry::Queue(line) => listed.queues.push(line),
+            Entry::LastRecord(offset) => last_record = Some(offset),
+            Entry::LogEnd(offset) => {
+                (listed.log_end, listed.last_record) = (offset, last_record.take());
+                (complete, blocks) = (listed.queues.len(), blocks + 1);
+            }
         }
-        (listed.log_end, listed.last_record) = (log_end, block.last_record.take());
     }
-    listed
+    listed.queues.truncate(complete);
+    // The newest line of a queue counts: it comes first, and the others go.
+    listed.queues.reverse();
+    listed.queues.sort_by_key(|line| (line.topic, line.id));
+    listed.queues.dedup_by_key(|line| (line.topic, line.id));
+    (blocks > 0).then_some(listed)
 }
 
-/// Lines up to the end of the log.
-#[derive(Default)]
-struct Block<'a> {
-    queues: Vec<(&'a str, i32, Line)>,
-    last_record: Option<i64>,
+/// What a line says.
+enum Entry<'a> {
+    Queue(Line<'a>),
+    LastRecord(i64),
+    LogEnd(i64),
 }
 
-impl<'a> Block<'a> {
-    /// Takes a line; gives the end of the log when that ends the block. None for a line that makes no sense.
-    fn take(&mut self, line: &'a str) -> Option<Option<i64>> {
-        let (word, rest) = line.split_once(' ')?;
-        match word {
-            "log-end" => return Some(Some(rest.parse().ok()?)),
-            "last-record" => self.last_record = Some(rest.parse().ok()?),
-            "queue" => {
-                let mut parts = rest.splitn(3, ' ');
-                let (id, max) = (parts.next()?.parse().ok()?, parts.next()?.parse().ok()?);
-                self.queues.push((parts.next()?, id, Line { max, at_stop: None }));
-            }
-            "stopped" => {
-                let mut parts = rest.splitn(2 + AtStop::NUMBERS, ' ');
-                let id = parts.next()?.parse().ok()?;
-                let at_stop = AtStop::parse(&mut parts)?;
-                self.queues.push((parts.next()?, id, Line { max: at_stop.max(), at_stop: Some(at_stop) }));
-            }
-            _ => return None,
+/// Reads a line; None when it makes no sense.
+fn entry(line: &str) -> Option<Entry<'_>> {
+    let (word, rest) = line.split_once(' ')?;
+    match word {
+        "log-end" => Some(Entry::LogEnd(rest.parse().ok()?)),
+        "last-record" => Some(Entry::LastRecord(rest.parse().ok()?)),
+        "queue" => {
+            let mut parts = rest.splitn(3, ' ');
+            let (id, max) = (parts.next()?.parse().ok()?, parts.next()?.parse().ok()?);
+            Some(Entry::Queue(Line { topic: parts.next()?, id, max, at_stop: None }))
         }
-        Some(None)
+        "stopped" => {
+            let (id, rest) = rest.split_once(' ')?;
+            // The topic comes last: it may have blanks.
+            let mut blanks = rest.match_indices(' ').map(|(at, _)| at);
+            let (numbers, topic) = rest.split_at_checked(blanks.nth(AtStop::NUMBERS - 1)?)?;
+            let (id, max, topic) = (id.parse().ok()?, AtStop::max_in(numbers)?, topic.get(1..)?);
+            Some(Entry::Queue(Line { topic, id, max, at_stop: Some(numbers) }))
+        }
+        _ => None,
     }
 }
 
@@ -285,7 +299,7 @@ mod tests {
     #[test]
     fn lists_are_believed_or_not() {
         let text = "ferromq-queues 2\nlock 77\nqueue 3 12 %RETRY%a b\nqueue 4 9 t\nlast-record 800\nlog-end 900\n";
-        let max = |listed: &Listed, topic, id| listed.find(topic, id).map(|line| line.max);
+        let max = |listed: &Listed<'_>, topic, id| listed.find(topic, id).map(|line| line.max);
         let listed = parse(text, 77).unwrap();
         assert_eq!((listed.log_end, listed.last_record), (900, Some(800)));
         assert_eq!(

@@ -25,7 +25,7 @@ use files::QueueFile;
 use parking_lot::{Mutex, RwLock};
 use std::collections::VecDeque;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Weak};
 
@@ -51,7 +51,7 @@ pub(crate) struct Queue {
     pub id: i32,
     /// Itself, for its files.
     me: Weak<Queue>,
-    dir: PathBuf,
+    dir: Arc<Path>,
     /// Bytes of a file.
     file_bytes: usize,
     form: Form,
@@ -96,7 +96,7 @@ impl Queue {
             topic,
             id,
             me: me.clone(),
-            dir,
+            dir: dir.into(),
             file_bytes,
             form,
             extension: extension.map(Box::new),
@@ -294,7 +294,7 @@ impl Queue {
             return Ok(());
         }
         while let Some(file) = files.pop_back() {
-            crate::disk::remove_file(&file.path)?;
+            crate::disk::remove_file(&file.path())?;
         }
         // For good: units that come back with a power cut would lead to other records.
         crate::disk::sync_dir(&self.dir)
@@ -327,11 +327,14 @@ impl Queue {
         };
         if at + bytes.len() > file.reserved {
             let end = (at + at.clamp(PAGE, RESERVE_BYTES)).min(self.file_bytes);
-            files::reserve_range(&file.file.path, at, end)?;
+            files::reserve_range(&file.file.path(), at, end)?;
             file.reserved = end;
         }
         if at >= file.map.map().readable() && !file.map.write(at, bytes) {
-            return Err(io::Error::other(format!("unit {number} lies outside its file {}", file.file.path.display())));
+            return Err(io::Error::other(format!(
+                "unit {number} lies outside its file {}",
+                file.file.path().display()
+            )));
         }
         file.map.publish(at + bytes.len());
         file.file.used.set();
@@ -346,7 +349,7 @@ impl Queue {
             crate::disk::create_dir_all(&self.dir)?;
         }
         let map = files::open_map(&path, self.file_bytes, at)?;
-        let file = Arc::new(QueueFile::new(base, path, self.me.clone(), Some(map.map().clone())));
+        let file = Arc::new(QueueFile::new(base, self.dir.clone(), self.me.clone(), Some(map.map().clone())));
         let mut files = self.files.write();
         match files.iter_mut().find(|file| file.base == base) {
             Some(known) => *known = file.clone(),
@@ -420,7 +423,7 @@ impl Queue {
         match self.map_of(&file) {
             Ok(map) => Some((file, map)),
             Err(error) => {
-                tracing::error!(path = %file.path.display(), %error, "cannot map a consume queue file");
+                tracing::error!(path = %file.path().display(), %error, "cannot map a consume queue file");
                 None
             }
         }

@@ -29,7 +29,7 @@ struct Rebuild<'a> {
     queues: &'a QueueTable,
     index: Option<&'a IndexService>,
     known: &'a Known,
-    listed: Option<Listed>,
+    listed: Option<Listed<'a>>,
     abnormal: bool,
     /// End of the newest record that is in a queue.
     queues_end: i64,
@@ -80,11 +80,11 @@ impl Visitor for Rebuild<'_> {
 
     fn end(&mut self, end: i64) -> bool {
         let Some(listed) = self.listed.as_ref().filter(|listed| listed.log_end <= end) else { return true };
-        let lacking = listed.iter().find(|(topic, id, queue)| {
-            let found = self.queues.find(topic, *id).map_or(0, |found| found.max());
-            found < queue.max && self.known.deleted_until(topic) < listed.log_end
+        let lacking = listed.queues.iter().find(|line| {
+            let found = self.queues.find(line.topic, line.id).map_or(0, |found| found.max());
+            found < line.max && self.known.deleted_until(line.topic) < listed.log_end
         });
-        if let Some((topic, queue, Line { max, .. })) = lacking {
+        if let Some(Line { topic, id: queue, max, .. }) = lacking {
             tracing::error!(%topic, queue, max, "units of a consume queue that were on the disk are gone; it is built again from the log");
         }
         lacking.is_none()
@@ -125,7 +125,8 @@ pub(crate) fn recover_all(
     let read_only = options.commit_log_read_only.clone();
     let paths = LogPaths::new(options.commit_log_dirs(), read_only, segment_size, queues.files.clone())?;
     let found = recover::load(&paths, segment_size)?;
-    let listed = known.listed()?;
+    let text = known.text()?;
+    let listed = known.listed(&text);
     let whole_queues = queues.load(listed.as_ref().filter(|_| !abnormal))?;
     if found.is_empty() {
         // Without a log the queues point to nothing.
@@ -138,6 +139,7 @@ pub(crate) fn recover_all(
         checkpoint_ms: checkpoint.min_timestamp(),
         flushed_ms: if abnormal { checkpoint.physic_timestamp() } else { i64::MAX },
         last_record: listed.as_ref().filter(|_| !abnormal).and_then(|listed| listed.last_record),
+        stopped_at: listed.as_ref().filter(|_| !abnormal).map(|listed| listed.log_end),
         first_pass: if whole_queues { Pass::Newest } else { Pass::Whole },
     };
     let topics = queues.topics().into_iter().collect();

@@ -62,6 +62,11 @@ impl LogPaths {
         Ok(found)
     }
 
+    /// Bytes of a segment.
+    pub fn segment_bytes(&self) -> usize {
+        self.segment_size as usize
+    }
+
     /// All directories.
     pub fn all(&self) -> impl Iterator<Item = &PathBuf> {
         self.writable.iter().chain(&self.read_only)

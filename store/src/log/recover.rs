@@ -17,6 +17,9 @@ use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+/// Bytes behind the end of the log that are looked at after a clean stop.
+const LOOK_BYTES: usize = 64 * 1024;
+
 /// How the log is taken over.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct RecoverOptions {
@@ -31,6 +34,8 @@ pub(crate) struct RecoverOptions {
     pub flushed_ms: i64,
     /// Where the last record began at the last stop, if that was a clean one and nobody else was here since: the walk begins there.
     pub last_record: Option<i64>,
+    /// Where the log ended at that stop: then there are zeros behind it, as there were when we began to write there.
+    pub stopped_at: Option<i64>,
     /// How much of the log is walked at first.
     pub first_pass: Pass,
 }
@@ -121,7 +126,9 @@ pub(crate) fn recover(
         walk.run(&opened)?;
     }
     let (end, last_timestamp, last_record, why) = (walk.end, walk.last_timestamp, walk.last_record, walk.why.take());
-    report_cut(&opened, end, size, why)?;
+    // After a clean stop only a little is looked at: a segment may be a gigabyte of zeros.
+    let behind = if options.stopped_at == Some(end) { LOOK_BYTES } else { size };
+    report_cut(&opened, end, behind, why)?;
     if options.abnormal {
         for segment in opened[start..].iter().filter(|segment| segment.base < end) {
             let to = (end - segment.base).min(size as i64) as usize;
@@ -129,7 +136,7 @@ pub(crate) fn recover(
             synced.map_err(OpenError::io("force to the disk", &segment.path))?;
         }
     }
-    let (segments, tail) = cut(paths, opened, end, size)?;
+    let (segments, tail) = cut(paths, opened, end, behind)?;
     paths.sync()?;
     Ok(Recovered { segments, tail, last_timestamp, last_record })
 }
@@ -142,15 +149,17 @@ fn owner_at(segments: &[Arc<Segment>], physical: i64) -> Option<Owner> {
     Some((view.topic().to_owned(), view.queue_id(), view.queue_offset()))
 }
 
-/// Segments before the end stay open as they are; the one at the end is cut, those behind it go.
+/// Segments before the end stay as they are; the one at the end is cut, as far as something else than zeros may follow (`behind` bytes);
+/// later ones go.
 fn cut(
     paths: &LogPaths,
     opened: Vec<Arc<Segment>>,
     end: i64,
-    size: usize,
+    behind: usize,
 ) -> Result<(VecDeque<Arc<Segment>>, Tail), OpenError> {
+    let size = paths.segment_bytes();
     let mut segments: VecDeque<Arc<Segment>> = VecDeque::new();
-    let (mut tail, mut behind) = (None, Vec::new());
+    let (mut tail, mut later) = (None, Vec::new());
     for segment in opened {
         if segment.end() <= end {
             segments.push_back(segment);
@@ -159,13 +168,13 @@ fn cut(
         let (path, base) = (segment.path.clone(), segment.base);
         drop(segment);
         if base > end || tail.is_some() {
-            behind.push(path);
+            later.push(path);
             continue;
         }
-        tail = Some(reopen(paths, path, base, size, end)?);
+        tail = Some(reopen(paths, path, base, end, behind)?);
     }
     // The newest first: a power cut must not leave a gap.
-    for path in behind.iter().rev() {
+    for path in later.iter().rev() {
         disk::remove_file(path).map_err(OpenError::io("remove", path))?;
     }
     let tail = match tail {
@@ -178,10 +187,11 @@ fn cut(
 
 type Tail = (Arc<Segment>, MapWriter, usize);
 
-/// Opens the segment in which the records end, with nothing but zeros behind them. After a clean stop there are zeros.
-fn reopen(paths: &LogPaths, path: PathBuf, base: i64, size: usize, end: i64) -> Result<Tail, OpenError> {
-    let position = (end - base) as usize;
-    let cleared = File::open(&path).and_then(|file| file.clear(position as u64, size as u64));
+/// Opens the segment in which the records end, with nothing but zeros behind them; `behind` bytes of it may be something else.
+fn reopen(paths: &LogPaths, path: PathBuf, base: i64, end: i64, behind: usize) -> Result<Tail, OpenError> {
+    let (position, size) = ((end - base) as usize, paths.segment_bytes());
+    let until = size.min(position.saturating_add(behind));
+    let cleared = File::open(&path).and_then(|file| file.clear(position as u64, until as u64));
     cleared.map_err(OpenError::io("cut", &path))?;
     let opened = Segment::open_to_write(path.clone(), base, size, position, &paths.files);
     let (segment, writer) = opened.map_err(OpenError::io("reserve the space of", &path))?;
@@ -196,10 +206,11 @@ fn create(paths: &LogPaths, base: i64, size: usize) -> Result<Tail, OpenError> {
 }
 
 /// Nothing goes without a line that names where it was.
-fn report_cut(segments: &[Arc<Segment>], end: i64, size: usize, why: Option<String>) -> Result<(), OpenError> {
+fn report_cut(segments: &[Arc<Segment>], end: i64, behind: usize, why: Option<String>) -> Result<(), OpenError> {
     for segment in segments.iter().filter(|segment| segment.end() > end) {
         let from = (end - segment.base).max(0) as usize;
-        let found = segment.first_nonzero(from, size).map_err(OpenError::io("read", &segment.path))?;
+        let until = segment.size().min(from.saturating_add(behind));
+        let found = segment.first_nonzero(from, until).map_err(OpenError::io("read", &segment.path))?;
         let Some(found) = found.map(|at| segment.base + at as i64) else { continue };
         let file = segment.path.display();
         if segment.base > end {

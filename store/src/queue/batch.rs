@@ -129,7 +129,7 @@ impl Queue {
         match file.read((number - start) as usize * BATCH_UNIT_BYTES, &mut bytes) {
             Ok(()) => Some(BatchUnit::decode(&bytes)),
             Err(error) => {
-                tracing::error!(path = %file.path.display(), %error, "cannot read a consume queue file");
+                tracing::error!(path = %file.path().display(), %error, "cannot read a consume queue file");
                 None
             }
         }

@@ -2,6 +2,7 @@
 //! no descriptor. Which maps stay, [`OpenFiles`](crate::open_files::OpenFiles) says.
 use super::Queue;
 use crate::disk::File;
+use crate::log::segment::file_name;
 use crate::open_files::{Closable, Used};
 use crate::options::UNIT_BYTES;
 use crate::platform::{Map, MapWriter};
@@ -17,7 +18,8 @@ use std::sync::{Arc, Weak};
 pub(crate) struct QueueFile {
     /// Position of its first byte in the stream of units.
     pub base: u64,
-    pub path: PathBuf,
+    /// The folder of the queue.
+    dir: Arc<Path>,
     /// Whose file it is.
     queue: Weak<Queue>,
     map: Mutex<Option<Arc<Map>>>,
@@ -28,9 +30,14 @@ pub(crate) struct QueueFile {
 
 impl QueueFile {
     /// A file, to be mapped when needed unless `map` is given.
-    pub fn new(base: u64, path: PathBuf, queue: Weak<Queue>, map: Option<Arc<Map>>) -> Self {
+    pub fn new(base: u64, dir: Arc<Path>, queue: Weak<Queue>, map: Option<Arc<Map>>) -> Self {
         let (used, resident) = (Used::default(), ResidentWindow::default());
-        Self { base, path, queue, map: Mutex::new(map), used, resident }
+        Self { base, dir, queue, map: Mutex::new(map), used, resident }
+    }
+
+    /// Where it lies.
+    pub fn path(&self) -> PathBuf {
+        self.dir.join(file_name(self.base))
     }
 
     /// The unit at `at` bytes, without mapping the file for it. May wait for the disk.
@@ -49,7 +56,7 @@ impl QueueFile {
                 return Ok(());
             }
         }
-        File::open_to_read(&self.path)?.read_at(out, at as u64)
+        File::open_to_read(&self.path())?.read_at(out, at as u64)
     }
 
     /// The map has lost pages: whoever needs the file next gets another map of it.
@@ -66,7 +73,7 @@ impl QueueFile {
             return Ok((map.clone(), false));
         }
         // A reader creates nothing: a file that is gone is an error, and so is one of another length.
-        let file = File::open(&self.path)?;
+        let file = File::open(&self.path())?;
         if file.len()? != file_bytes as u64 {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }

@@ -11,7 +11,6 @@ use crate::log::segment::Found;
 use crate::options::UNIT_BYTES;
 use crate::types::Unit;
 use std::io;
-use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 use std::sync::Arc;
 
@@ -53,21 +52,21 @@ impl Queue {
                 whole = false;
             }
             if whole {
-                files.push_back(self.closed_file(file.base, file.path));
+                files.push_back(self.closed_file(file.base));
             } else {
                 tracing::error!(path = %file.path.display(), "the file before this one is missing; the consume queue is built again from the log");
                 disk::remove_file(&file.path).map_err(OpenError::io("remove", &file.path))?;
             }
         }
         if !whole {
-            disk::sync_dir(&self.dir).map_err(OpenError::io("sync", &self.dir))?;
+            disk::sync_dir(&self.dir).map_err(OpenError::io("sync", &*self.dir))?;
         }
         Ok(whole)
     }
 
     /// A file that is mapped when somebody needs it.
-    pub(super) fn closed_file(&self, base: u64, path: PathBuf) -> Arc<QueueFile> {
-        Arc::new(QueueFile::new(base, path, self.me.clone(), None))
+    pub(super) fn closed_file(&self, base: u64) -> Arc<QueueFile> {
+        Arc::new(QueueFile::new(base, self.dir.clone(), self.me.clone(), None))
     }
 
     /// Finds the last unit and removes what is behind it; returns the physical end of that unit's record, 0 without one.
@@ -99,7 +98,7 @@ impl Queue {
             }
         }
         let ended = self.set_end(end, vouched.is_some());
-        ended.map_err(OpenError::io("shorten the consume queue in", &self.dir))?;
+        ended.map_err(OpenError::io("shorten the consume queue in", &*self.dir))?;
         Ok(physical_end)
     }
 
@@ -111,11 +110,12 @@ impl Queue {
         let (mut count, mut physical_end) = (0, 0);
         let mut bytes = Vec::new();
         for file in files {
-            let opened = File::open_to_read(&file.path).map_err(OpenError::io("open", &file.path))?;
+            let path = file.path();
+            let opened = File::open_to_read(&path).map_err(OpenError::io("open", &path))?;
             let (mut at, mut piece) = (0, PIECE_MIN);
             while at < self.file_bytes {
                 bytes.resize((piece * unit_bytes).min(self.file_bytes - at), 0);
-                opened.read_at(&mut bytes, at as u64).map_err(OpenError::io("read", &file.path))?;
+                opened.read_at(&mut bytes, at as u64).map_err(OpenError::io("read", &path))?;
                 for unit in bytes.chunks_exact(unit_bytes).map(super::decode_unit) {
                     let unit_end = unit.physical.saturating_add(i64::from(unit.size));
                     let in_doubt = |limit| !unit.is_blank() && (unit.physical < physical_end || unit_end > limit);
@@ -148,7 +148,7 @@ impl Queue {
             }
         }
         if end < max {
-            self.set_end(end, true).map_err(OpenError::io("shorten the consume queue in", &self.dir))?;
+            self.set_end(end, true).map_err(OpenError::io("shorten the consume queue in", &*self.dir))?;
         }
         Ok(max - end)
     }
@@ -160,7 +160,7 @@ impl Queue {
         *self.writing.lock() = None;
         let (mut files, mut gone) = (self.files.write(), false);
         while let Some(last) = files.back().filter(|file| file.base >= position && (file.base > 0 || position == 0)) {
-            disk::remove_file(&last.path)?;
+            disk::remove_file(&last.path())?;
             files.pop_back();
             gone = true;
         }
@@ -170,10 +170,10 @@ impl Queue {
         }
         if let Some(last) = files.back_mut() {
             let valid = position.saturating_sub(last.base).min(self.file_bytes as u64);
-            let file = File::open(&last.path)?;
+            let file = File::open(&last.path())?;
             let len = self.file_bytes as u64;
             if thorough || file.first_nonzero(valid, len.min(valid + LOOK_BYTES))?.is_some() {
-                *last = self.closed_file(last.base, last.path.clone());
+                *last = self.closed_file(last.base);
                 file.clear(valid, len)?;
             }
         }
@@ -249,7 +249,7 @@ impl Queue {
             };
             let last_unit = ((first.base + self.file_bytes as u64) / self.unit_bytes() as u64) as i64 - 1;
             if self.unit_at(last_unit).is_some_and(|unit| unit.is_blank() || unit.physical < min_physical) {
-                match disk::remove_file(&first.path) {
+                match disk::remove_file(&first.path()) {
                     // Kept and tried again: were the next one removed before it, the queue would have a hole.
                     Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
                     _ => {}
@@ -274,7 +274,7 @@ impl Queue {
         let start = self.file_start(number);
         let file = self.file_at(self.position(start))?;
         let unit = file.unit((number - start) as usize * self.unit_bytes());
-        unit.map_err(|error| tracing::error!(path = %file.path.display(), %error, "cannot read a consume queue file"))
+        unit.map_err(|error| tracing::error!(path = %file.path().display(), %error, "cannot read a consume queue file"))
             .ok()
     }
 }

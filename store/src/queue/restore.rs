@@ -57,6 +57,11 @@ impl AtStop {
         Some(AtStop { units, span, physical_end: physical.0, physical_min: physical.1, files, times })
     }
 
+    /// The next unit to come, as the numbers of a line say it.
+    pub fn max_in(numbers: &str) -> Option<i64> {
+        numbers.split(' ').nth(1)?.parse().ok()
+    }
+
     /// The next unit to come.
     pub fn max(&self) -> i64 {
         self.units.1
@@ -69,7 +74,7 @@ impl Queue {
     pub fn at_stop(&self) -> Option<AtStop> {
         let files = self.files.read();
         let (first, last) = (files.front()?, files.back()?);
-        let (folder, file) = (changed_ns(&self.dir)?.0, changed_ns(&last.path)?.0);
+        let (folder, file) = (changed_ns(&self.dir)?.0, changed_ns(&last.path())?.0);
         if folder.max(file) / 1_000_000 > now_ms() - TICK_MS {
             return None;
         }
@@ -95,8 +100,7 @@ impl Queue {
         }
         let mut files = self.files.write();
         for base in (first..=last).step_by(self.file_bytes) {
-            let path = self.dir.join(crate::log::segment::file_name(base as u64));
-            files.push_back(self.closed_file(base as u64, path));
+            files.push_back(self.closed_file(base as u64));
         }
         drop(files);
         self.min.store(at_stop.units.0, Ordering::Release);

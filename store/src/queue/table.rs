@@ -134,7 +134,7 @@ impl QueueTable {
     /// when a queue lacks a file in the middle, so that it has to be built again from the whole log.
     ///
     /// After a clean stop `listed` tells how the queues were: those whose files are still the same are not looked into.
-    pub fn load(&self, listed: Option<&Listed>) -> Result<bool, OpenError> {
+    pub fn load(&self, listed: Option<&Listed<'_>>) -> Result<bool, OpenError> {
         let mut whole = true;
         if let Some((dir, bytes)) = &self.extensions {
             extension::check(dir, *bytes)?;
@@ -153,8 +153,8 @@ impl QueueTable {
                     continue;
                 };
                 let queue = self.find_or_create(&topic, id);
-                let at_stop = listed.and_then(|listed| listed.find(&topic, id)).and_then(|line| line.at_stop.as_ref());
-                if at_stop.is_some_and(|at_stop| queue.restore(at_stop)) {
+                let at_stop = listed.and_then(|listed| listed.find(&topic, id)).and_then(|line| line.at_stop());
+                if at_stop.is_some_and(|at_stop| queue.restore(&at_stop)) {
                     continue;
                 }
                 let found = crate::log::segment::list(&dir).map_err(OpenError::io("list", &dir))?;
