@@ -14,7 +14,7 @@ use crate::service::{
 use crate::service::{Identity, Service};
 use crate::store_options::{delay_levels, store_options};
 use ferromq_protocol::ids::UniqueIdGenerator;
-use ferromq_remoting::{BindError, Limits};
+use ferromq_remoting::BindError;
 use ferromq_store::config_file::ConfigFileError;
 use ferromq_store::{OpenError, Store};
 use std::hash::{BuildHasher, RandomState};
@@ -93,11 +93,7 @@ impl Broker {
         let main = RemotingHandler::new(Port::Main);
         let fast = RemotingHandler::new(Port::Fast);
         let bind_ip = resolve("bindAddress", &config.bind_address)?;
-        let limits = Limits {
-            idle: Duration::from_secs(u64::from(config.server_channel_max_idle_time_seconds.unsigned_abs())),
-            connections_max: usize::try_from(config.connections_max).unwrap_or(usize::MAX),
-            ..Limits::default()
-        };
+        let limits = ports::limits(&config);
         let listen_port = u16::try_from(config.listen_port).unwrap_or(0);
         let handlers = (Arc::clone(&main), Arc::clone(&fast));
         let ports = ports::open(bind_ip, listen_port, limits, handlers).await?;

@@ -1,9 +1,11 @@
 //! The two ports of a broker: the fast port is two below the main port (broker.md 0.6).
 use crate::broker::StartError;
+use crate::config::BrokerConfig;
 use crate::remoting::RemotingHandler;
 use ferromq_remoting::{Limits, Server};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// How often a free pair is looked for before giving up.
 const FREE_PAIR_ATTEMPTS_MAX: usize = 64;
@@ -12,6 +14,21 @@ const FREE_PAIR_ATTEMPTS_MAX: usize = 64;
 pub(crate) struct Ports {
     pub(crate) main: Server,
     pub(crate) fast: Server,
+}
+
+/// The limits of a port's connections.
+pub(crate) fn limits(config: &BrokerConfig) -> Limits {
+    let bytes = |value: i64| usize::try_from(value).unwrap_or(usize::MAX);
+    Limits {
+        idle: Duration::from_secs(u64::from(config.server_channel_max_idle_time_seconds.unsigned_abs())),
+        connections_max: usize::try_from(config.connections_max).unwrap_or(usize::MAX),
+        inflight_bytes_max: bytes(config.connection_inflight_bytes_max),
+        inflight_bytes_total_max: bytes(config.inflight_bytes_max),
+        outgoing_bytes_pause: bytes(config.connection_outgoing_bytes_pause),
+        outgoing_bytes_max: bytes(config.connection_outgoing_bytes_max),
+        outgoing_bytes_total_max: bytes(config.outgoing_bytes_max),
+        ..Limits::default()
+    }
 }
 
 /// Opens the main port, or any free one for 0, and the port two below it.

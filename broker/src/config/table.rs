@@ -133,8 +133,22 @@ settings! {
     message_delay_level: String = "messageDelayLevel", "1s 5s 10s 30s 1m 2m 3m 4m 5m 6m 7m 8m 9m 10m 20m 30m 1h 2h".to_owned();
     /// Milliseconds between two writes of the delay service's progress.
     flush_delay_offset_interval: i64 = "flushDelayOffsetInterval", 10_000, in 10..=LONG_MAX;
-    /// Milliseconds the append lock may be held before sends are refused as "page cache busy".
+    /// Milliseconds that appends may be kept waiting, by the append lock or for the next file, before sends are refused as "page cache busy".
     os_page_cache_busy_time_out_mills: i64 = "osPageCacheBusyTimeOutMills", 1000, in 1..=LONG_MAX, [live];
+    /// Refuse requests that have waited too long, as SYSTEM_BUSY, instead of serving them late.
+    broker_fast_failure_enable: bool = "brokerFastFailureEnable", true, [live];
+    /// Milliseconds a send may wait.
+    wait_time_mills_in_send_queue: i64 = "waitTimeMillsInSendQueue", 200, in 0..=LONG_MAX, [live];
+    /// Milliseconds a pull may wait.
+    wait_time_mills_in_pull_queue: i64 = "waitTimeMillsInPullQueue", 5000, in 0..=LONG_MAX, [live];
+    /// Milliseconds a pull of a consumer that pulls itself may wait.
+    wait_time_mills_in_lite_pull_queue: i64 = "waitTimeMillsInLitePullQueue", 5000, in 0..=LONG_MAX, [live];
+    /// Milliseconds a heartbeat may wait.
+    wait_time_mills_in_heartbeat_queue: i64 = "waitTimeMillsInHeartbeatQueue", 31_000, in 0..=LONG_MAX, [live];
+    /// Milliseconds the end of a transaction may wait.
+    wait_time_mills_in_transaction_queue: i64 = "waitTimeMillsInTransactionQueue", 3000, in 0..=LONG_MAX, [live];
+    /// Milliseconds a request of administration may wait.
+    wait_time_mills_in_admin_broker_queue: i64 = "waitTimeMillsInAdminBrokerQueue", 5000, in 0..=LONG_MAX, [live];
     /// Bytes of one pull answer while the messages are in memory.
     max_transfer_bytes_on_message_in_memory: i32 = "maxTransferBytesOnMessageInMemory", 262_144, in 1..=INT_MAX;
     /// Messages of one pull answer while they are in memory.
@@ -200,8 +214,22 @@ settings! {
     slow_request_mills: i64 = "slowRequestMills", 500, in 0..=LONG_MAX, [live];
     /// FerroMQ: the most connections accepted; further ones are closed at once.
     connections_max: i32 = "connectionsMax", 65_536, in 1..=INT_MAX;
-    /// FerroMQ: the most pulls held at a time; further ones are answered at once as if nothing had come.
+    /// FerroMQ: the most pulls held at a time; further ones are refused as SYSTEM_BUSY, and clients come back after a pause.
     held_pulls_max: i32 = "heldPullsMax", 100_000, in 0..=INT_MAX, [live];
+    /// FerroMQ: bytes that held pulls may keep in memory; further ones are refused as SYSTEM_BUSY.
+    held_pulls_bytes_max: i64 = "heldPullsBytesMax", 268_435_456, in 0..=LONG_MAX, [live];
+    /// FerroMQ: the most pulls held for one connection; further ones are refused as SYSTEM_BUSY.
+    connection_held_pulls_max: i32 = "connectionHeldPullsMax", 16_384, in 0..=INT_MAX, [live];
+    /// FerroMQ: bytes of requests of one connection whose answers are outstanding; above it the connection is not read from.
+    connection_inflight_bytes_max: i64 = "connectionInflightBytesMax", 67_108_864, in 1..=LONG_MAX;
+    /// FerroMQ: the same for all connections of a port; above it those with outstanding requests are not read from.
+    inflight_bytes_max: i64 = "inflightBytesMax", 536_870_912, in 1..=LONG_MAX;
+    /// FerroMQ: bytes of answers that one client has not taken; above it its connection is not read from, and pulls are refused as SYSTEM_BUSY.
+    connection_outgoing_bytes_pause: i64 = "connectionOutgoingBytesPause", 8_388_608, in 1..=LONG_MAX;
+    /// FerroMQ: bytes of answers that one client has not taken, above which its connection is closed.
+    connection_outgoing_bytes_max: i64 = "connectionOutgoingBytesMax", 268_435_456, in 1..=LONG_MAX;
+    /// FerroMQ: bytes of answers that the clients of a port have not taken; above it only connections that have taken all of theirs are read from.
+    outgoing_bytes_max: i64 = "outgoingBytesMax", 1_073_741_824, in 1..=LONG_MAX;
 }
 
 impl BrokerConfig {

@@ -21,6 +21,11 @@ use tokio::sync::Semaphore;
 /// connections' limits on requests in flight.
 static DISK_READERS: Semaphore = Semaphore::const_new(16);
 
+/// True for the codes that are answered with messages.
+pub(super) fn is_pull(code: i32) -> bool {
+    matches!(code, code::PULL_MESSAGE | code::LITE_PULL_MESSAGE)
+}
+
 /// Serves a request; `None` when its code belongs to nobody here.
 pub(super) fn handle(context: &Context<'_>, request: &Command) -> Option<Reply> {
     let reply = match request.code {

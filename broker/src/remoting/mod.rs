@@ -11,6 +11,7 @@ mod call;
 mod cold;
 mod consumer;
 mod link;
+mod overload;
 mod reply;
 mod request_reply;
 mod send;
@@ -19,7 +20,7 @@ mod transaction;
 pub(crate) use reply::Reply;
 
 use crate::service::notices::What;
-use crate::service::{Caller, Service};
+use crate::service::{Caller, Refusal, Service};
 use ferromq_protocol::Command;
 use ferromq_remoting::{CloseReason, Connection, Handler, OutFrame};
 use link::Link;
@@ -84,6 +85,20 @@ impl RemotingHandler {
             answers.push(frame);
         }
     }
+
+    /// Answers requests that are not done, so that their clients slow down.
+    fn refuse(
+        &self,
+        service: &Service,
+        connection: &Connection,
+        requests: &[Command],
+        refusal: &Refusal,
+        answers: &mut Vec<OutFrame>,
+    ) {
+        let Some(first) = requests.first() else { return };
+        service.notices.refused(&refusal.remark, || what(connection, first));
+        answers.extend(requests.iter().filter_map(|request| Reply::refused(request, refusal).into_frame(request)));
+    }
 }
 
 /// The caller of a request.
@@ -117,20 +132,26 @@ impl Handler for RemotingHandler {
     fn requests(&self, connection: &Arc<Connection>, requests: &mut Vec<Command>, answers: &mut Vec<OutFrame>) {
         let Some(service) = self.service.get() else { return connection.close("the broker is starting") };
         let mut rest = &requests[..];
-        let (threshold_ms, mut before) = (service.config().slow_request_mills, Instant::now());
+        let (config, mut before, mut more) = (service.config(), Instant::now(), 0);
         while let Some(first) = rest.first() {
             let run = |of: fn(i32) -> bool| rest.iter().take_while(|request| of(request.code)).count();
             let (sends, ends) = (run(send::is_send), run(transaction::is_end));
-            if sends > 0 {
+            let together = sends.max(ends).max(1);
+            let answered = answers.len();
+            let room = if consumer::is_pull(first.code) { overload::room(connection, more) } else { Ok(()) };
+            if let Err(refusal) = overload::waited(&config, first.code, connection.requests_age(), rest.len()).and(room)
+            {
+                self.refuse(service, connection, &rest[..together], &refusal, answers);
+            } else if sends > 0 {
                 send::handle(service, connection, &rest[..sends], answers);
             } else if ends > 0 {
                 transaction::end(service, connection, &rest[..ends], answers);
             } else {
                 self.one(service, connection, first, answers);
             }
-            let together = sends.max(ends).max(1);
+            more += answers[answered..].iter().map(OutFrame::len).sum::<usize>();
             let now = Instant::now();
-            service.notices.took(threshold_ms, now - before, together, || what(connection, first));
+            service.notices.took(config.slow_request_mills, now - before, together, || what(connection, first));
             before = now;
             rest = &rest[together..];
         }
@@ -139,6 +160,7 @@ impl Handler for RemotingHandler {
 
     fn closed(&self, connection: &Arc<Connection>, _reason: &CloseReason) {
         if let Some(service) = self.service.get() {
+            service.holds.client_gone();
             consumer::closed(service, connection.id());
         }
     }

@@ -20,6 +20,7 @@ use std::cell::RefCell;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use tokio::runtime::{Handle, RuntimeFlavor};
 
 /// True for the codes that are handled as a batch.
 pub(super) fn is_send(code: i32) -> bool {
@@ -49,14 +50,21 @@ pub(super) fn handle(
         let Scratch { send, accepted, encoder } = scratch;
         let mut sending = Sending::start(service, canonical(connection.peer()), send);
         accepted.clear();
-        match sending.gate() {
+        match sending.gate(connection.requests_age(), requests.len()) {
             Ok(()) => accepted.extend(requests.iter().map(|request| sending.add(&decode(request)?))),
             Err(refusal) => {
+                if let Some(first) = requests.first() {
+                    service.notices.refused(&refusal.remark, || super::what(connection, first));
+                }
                 let bare = Refusal { thrown: true, ..refusal };
                 accepted.extend(requests.iter().map(|_| Err(bare.clone())));
             }
         }
-        let stored = if sending.records() > 0 { sending.store() } else { Ok(0) };
+        let stored = match (sending.records(), sending.may_wait()) {
+            (0, _) => Ok(0),
+            (_, false) => sending.store(),
+            (_, true) => waiting(|| sending.store()),
+        };
         encoder.begin(service, &sending);
         let mut waiting = Vec::new();
         for (request, result) in requests.iter().zip(accepted.drain(..)) {
@@ -84,6 +92,15 @@ pub(super) fn handle(
             answer_when_flushed(service, connection, end, timeout, waiting);
         }
     });
+}
+
+/// Runs what may wait for the disk. The other tasks of this thread go on elsewhere meanwhile: clients that only ask, or consume, must not
+/// wait for a log that cannot grow.
+fn waiting<R>(work: impl FnOnce() -> R) -> R {
+    match Handle::try_current().map(|runtime| runtime.runtime_flavor()) {
+        Ok(RuntimeFlavor::MultiThread) => tokio::task::block_in_place(work),
+        _ => work(),
+    }
 }
 
 /// Gives answers when the log is on disk up to `end`, or when the time is over. The connection goes on meanwhile.

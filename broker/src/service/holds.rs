@@ -6,13 +6,14 @@
 //! Invariants
 //! * No wake-up is lost: arrivals are reported after they are visible, and [`Holds::hold`] looks at the end of the queue
 //!   after the hold is in place.
-//! * Number and bytes of holds are bounded; at a bound the pull is answered at once as if its time was over.
+//! * Number and bytes of holds are bounded; a pull above a bound is refused, so that its client comes back after a pause.
 //! * No timer per hold: one sweep runs while there are holds and visits only shards in which something is due. It ends a
 //!   hold at most [`SWEEP_PERIOD`] late.
 //! * Callbacks never run under a lock, nor on the thread that reports arrivals when there is a tokio runtime: they run as
 //!   a task of it, usually right after the current one on the same thread.
 //!
-//! Locks: one mutex per shard, held for the holds of one queue. Clients' closed connections are noticed by the sweep.
+//! Locks: one mutex per shard, held for the holds of one queue. Clients' closed connections are noticed by the sweep, and by the
+//! next one when it is told of them ([`Holds::client_gone`]).
 use ferromq_store::Arrival;
 use parking_lot::Mutex;
 use std::collections::{BTreeMap, HashMap};
@@ -22,8 +23,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
 
-/// Bytes of held requests above which further pulls are not held.
-const HELD_BYTES_MAX: usize = 256 * 1024 * 1024;
 /// How often due holds are looked for.
 pub const SWEEP_PERIOD: Duration = Duration::from_millis(200);
 /// Every so many sweeps all holds are visited, to let go those whose client is gone.
@@ -38,8 +37,19 @@ const SHARDS: usize = 64;
 pub enum Wake {
     /// A message arrived that may match.
     Arrived,
-    /// Its time is over, or there was no room to hold it.
+    /// Its time is over.
     Expired,
+    /// It was not held: too many are.
+    Refused,
+}
+
+/// Bounds of what is held. Without them clients could fill the memory by asking.
+#[derive(Debug, Clone, Copy)]
+pub struct HoldLimits {
+    /// Number of held pulls (`heldPullsMax`).
+    pub count: usize,
+    /// Bytes that they keep, roughly (`heldPullsBytesMax`).
+    pub bytes: usize,
 }
 
 /// Which messages a hold waits for, by the tag code of the consume queue.
@@ -77,6 +87,8 @@ pub struct Holds {
     count: AtomicUsize,
     bytes: AtomicUsize,
     sweeping: AtomicBool,
+    /// A client is gone that may have held pulls: the next sweep visits all of them.
+    gone: AtomicBool,
     closed: AtomicBool,
     runtime: Option<Handle>,
 }
@@ -97,6 +109,7 @@ impl Holds {
             count: AtomicUsize::new(0),
             bytes: AtomicUsize::new(0),
             sweeping: AtomicBool::new(false),
+            gone: AtomicBool::new(false),
             closed: AtomicBool::new(false),
             runtime: Handle::try_current().ok(),
         }
@@ -117,21 +130,21 @@ impl Holds {
         &self.shards[hash as usize % SHARDS]
     }
 
-    /// Holds a pull unless `held_max` are held already. `max_offset` tells the end of the queue; it is asked after the hold is
+    /// Holds a pull unless a limit is reached. `max_offset` tells the end of the queue; it is asked after the hold is
     /// in place, so that a message that arrives meanwhile ends it.
     pub fn hold(
         self: &Arc<Self>,
         topic: &str,
         queue_id: i32,
         hold: Hold,
-        held_max: usize,
+        limits: HoldLimits,
         max_offset: impl FnOnce() -> i64,
     ) {
         let bytes = self.bytes.fetch_add(hold.bytes, Ordering::Relaxed) + hold.bytes;
         let count = self.count.fetch_add(1, Ordering::SeqCst);
-        if count >= held_max || bytes > HELD_BYTES_MAX || self.closed.load(Ordering::SeqCst) {
+        if count >= limits.count || bytes > limits.bytes || self.closed.load(Ordering::SeqCst) {
             self.forget(&hold);
-            return self.run(vec![(hold, Wake::Expired)]);
+            return self.run(vec![(hold, Wake::Refused)]);
         }
         let pull_from = hold.pull_from;
         {
@@ -211,6 +224,13 @@ impl Holds {
         self.run(ended);
     }
 
+    /// A client's connection is closed: what it held is let go by the next sweep.
+    pub fn client_gone(&self) {
+        if !self.is_empty() {
+            self.gone.store(true, Ordering::Relaxed);
+        }
+    }
+
     /// Lets everything go without running the callbacks, and holds nothing from now on. For the end of the broker.
     pub fn close(&self) {
         self.closed.store(true, Ordering::SeqCst);
@@ -248,7 +268,8 @@ impl Holds {
             for round in 1u32.. {
                 tokio::time::sleep(SWEEP_PERIOD).await;
                 let Some(holds) = weak.upgrade() else { return };
-                holds.sweep(Instant::now(), round % SWEEPS_PER_FULL == 0);
+                let full = holds.gone.swap(false, Ordering::Relaxed) || round % SWEEPS_PER_FULL == 0;
+                holds.sweep(Instant::now(), full);
                 if holds.is_empty() {
                     holds.sweeping.store(false, Ordering::SeqCst);
                     // A hold that came between the check and the store saw the flag up and relies on this sweep. Pairs
@@ -279,6 +300,9 @@ mod tests {
     use super::*;
     use std::sync::mpsc::{channel, Sender};
 
+    const ROOM: HoldLimits = HoldLimits { count: 10, bytes: 1 << 20 };
+    const TWO: HoldLimits = HoldLimits { count: 2, ..ROOM };
+
     fn hold(pull_from: i64, until: Instant, tag: Option<i64>, done: &Sender<(i64, Wake)>) -> Hold {
         let done = done.clone();
         Hold {
@@ -300,10 +324,10 @@ mod tests {
     fn arrivals_wake_who_waits_for_them() {
         let (holds, (done, ended)) = (Arc::new(Holds::new()), channel());
         let until = Instant::now() + Duration::from_secs(60);
-        holds.hold("t", 0, hold(5, until, None, &done), 10, || 5);
-        holds.hold("t", 0, hold(6, until, None, &done), 10, || 5);
-        holds.hold("t", 0, hold(4, until, Some(7), &done), 10, || 4);
-        holds.hold("t", 1, hold(0, until, None, &done), 10, || 0);
+        holds.hold("t", 0, hold(5, until, None, &done), ROOM, || 5);
+        holds.hold("t", 0, hold(6, until, None, &done), ROOM, || 5);
+        holds.hold("t", 0, hold(4, until, Some(7), &done), ROOM, || 4);
+        holds.hold("t", 1, hold(0, until, None, &done), ROOM, || 0);
         holds.arrived(&[arrival("u", 0, 9, 7), arrival("t", 0, 5, 1)]);
         assert_eq!(ended.try_iter().collect::<Vec<_>>(), [(5, Wake::Arrived)]);
         holds.arrived(&[arrival("t", 0, 6, 7), arrival("t", 0, 7, 1)]);
@@ -317,7 +341,7 @@ mod tests {
     #[test]
     fn no_wake_up_is_lost() {
         let (holds, (done, ended)) = (Arc::new(Holds::new()), channel());
-        holds.hold("t", 0, hold(5, Instant::now() + Duration::from_secs(60), Some(1), &done), 10, || 6);
+        holds.hold("t", 0, hold(5, Instant::now() + Duration::from_secs(60), Some(1), &done), ROOM, || 6);
         assert_eq!(ended.try_recv(), Ok((5, Wake::Arrived)));
         assert!(holds.is_empty());
     }
@@ -327,11 +351,11 @@ mod tests {
     fn holds_end_by_time_by_number_and_by_a_closed_client() {
         let (holds, (done, ended)) = (Arc::new(Holds::new()), channel());
         let now = Instant::now();
-        holds.hold("t", 0, hold(1, now + Duration::from_secs(1), None, &done), 2, || 0);
+        holds.hold("t", 0, hold(1, now + Duration::from_secs(1), None, &done), TWO, || 0);
         let gone = Hold { is_wanted: Box::new(|| false), ..hold(2, now + Duration::from_secs(90), None, &done) };
-        holds.hold("t", 0, gone, 2, || 0);
-        holds.hold("t", 0, hold(3, now + Duration::from_secs(90), None, &done), 2, || 0);
-        assert_eq!(ended.try_recv(), Ok((3, Wake::Expired)));
+        holds.hold("t", 0, gone, TWO, || 0);
+        holds.hold("t", 0, hold(3, now + Duration::from_secs(90), None, &done), TWO, || 0);
+        assert_eq!(ended.try_recv(), Ok((3, Wake::Refused)));
         holds.sweep(now, false);
         assert!(ended.try_recv().is_err());
         holds.sweep(now + Duration::from_secs(1), false);
@@ -355,7 +379,7 @@ mod tests {
                 let (done, ended) = channel();
                 let mut next = 0;
                 while next < MESSAGES {
-                    holds.hold("t", 0, hold(next, until, None, &done), 10, || end.load(Ordering::SeqCst));
+                    holds.hold("t", 0, hold(next, until, None, &done), ROOM, || end.load(Ordering::SeqCst));
                     let (from, wake) = ended.recv_timeout(Duration::from_secs(60)).expect("a wake-up was lost");
                     assert_eq!((from, wake), (next, Wake::Arrived));
                     next = end.load(Ordering::SeqCst);
@@ -375,7 +399,7 @@ mod tests {
     #[tokio::test]
     async fn the_sweep_runs_only_while_something_is_held() {
         let (holds, (done, ended)) = (Arc::new(Holds::new()), channel());
-        holds.hold("t", 0, hold(1, Instant::now(), None, &done), 10, || 0);
+        holds.hold("t", 0, hold(1, Instant::now(), None, &done), ROOM, || 0);
         let deadline = Instant::now() + Duration::from_secs(10);
         while holds.sweeping.load(Ordering::SeqCst) {
             assert!(Instant::now() < deadline, "the hold was not ended");
@@ -383,7 +407,7 @@ mod tests {
         }
         assert_eq!(ended.try_recv(), Ok((1, Wake::Expired)));
         holds.close();
-        holds.hold("t", 0, hold(2, Instant::now() + Duration::from_secs(9), None, &done), 10, || 0);
+        holds.hold("t", 0, hold(2, Instant::now() + Duration::from_secs(9), None, &done), ROOM, || 0);
         assert!(holds.is_empty());
     }
 }

@@ -202,7 +202,9 @@ impl Log {
     pub fn may_wait(&self, bytes: usize) -> bool {
         // The position in the segment; a log that has just filled its segment is at 0 of the next one.
         let position = self.written() as usize % self.segment_size;
-        position + bytes + BLANK_BYTES > self.segment_size && self.tail.lock().next.is_none()
+        let leaves = position + bytes + BLANK_BYTES > self.segment_size;
+        // A large batch may need more than the one segment that is ready.
+        leaves && (bytes > self.segment_size / 2 || self.tail.lock().next.is_none())
     }
 
     /// The segment that holds `offset`.

@@ -3,9 +3,10 @@
 //! An answer is a small header and slices of the log; no message is copied. A pull that finds nothing is held with a copy
 //! of its header, so that the read buffer it came in can go.
 use super::on_disk_thread;
+use crate::remoting::overload::{overload, room};
 use crate::remoting::reply::{refusal_of, unreadable, Reply};
 use crate::remoting::Context;
-use crate::service::holds::{Hold, Wake};
+use crate::service::holds::{Hold, HoldLimits, Wake};
 use crate::service::pull::{self, Expression, Pass, PullAnswer, PullFilter, PullRefusal, PullRequest, Pulled};
 use crate::service::{Caller, Refusal, Service};
 use bytes::{Bytes, BytesMut};
@@ -40,6 +41,10 @@ pub(super) fn pull(context: &Context<'_>, request: &Command) -> Result<Reply, Re
         Ok(Pulled::Answer(answer)) => Ok(Reply::Frame(frame(request, answer))),
         Ok(Pulled::Hold { answer, .. }) if request.is_oneway() => Ok(Reply::Frame(frame(request, answer))),
         Ok(Pulled::Hold { time, filter, .. }) => {
+            let most = usize::try_from(context.service.config().connection_held_pulls_max).unwrap_or(0);
+            if context.connection.requests_waiting() >= most {
+                return Err(overload());
+            }
             kept(context, request, &header).hold(context.service, Instant::now() + time, filter);
             Ok(Reply::Later)
         }
@@ -117,16 +122,23 @@ impl Kept {
             bytes: HELD_BYTES + self.group.len() + self.topic.len() + self.expression.as_ref().map_or(0, String::len),
             done: Box::new(move |wake: Wake| self.again(&weak, wake, until)),
         };
-        let held_max = usize::try_from(service.config().held_pulls_max).unwrap_or(0);
-        service.holds.hold(&topic, queue_id, hold, held_max, || service.store.max_offset(&topic, queue_id));
+        let config = service.config();
+        let limits = HoldLimits {
+            count: usize::try_from(config.held_pulls_max).unwrap_or(0),
+            bytes: usize::try_from(config.held_pulls_bytes_max).unwrap_or(0),
+        };
+        service.holds.hold(&topic, queue_id, hold, limits, || service.store.max_offset(&topic, queue_id));
     }
 
     /// The hold ended: pulls again and answers, unless only messages came that the filter does not want.
     fn again(self, service: &Weak<Service>, wake: Wake, until: Instant) {
         let Some(service) = service.upgrade().filter(|_| self.connection.is_open()) else { return };
+        if let (Err(refusal), _) | (_, Err(refusal)) = (refused(wake), room(&self.connection, 0)) {
+            return Reply::refused(&self.request, &refusal).send(&self.connection, &self.request);
+        }
         let time_left = match wake {
             Wake::Arrived => until.saturating_duration_since(Instant::now()),
-            Wake::Expired => Duration::ZERO,
+            Wake::Expired | Wake::Refused => Duration::ZERO,
         };
         let pass = Pass { first: false, time_left, blocking: false };
         let result = self.run(&service, pass);
@@ -136,6 +148,9 @@ impl Kept {
     /// Pulls again on a thread that may wait for the disk.
     fn read_disk(self, service: Arc<Service>, pass: Pass) {
         on_disk_thread(Arc::clone(&self.connection), move |_| {
+            if let Err(refusal) = room(&self.connection, 0) {
+                return Reply::refused(&self.request, &refusal).send(&self.connection, &self.request);
+            }
             let pass = Pass { blocking: true, ..pass };
             let result = self.run(&service, pass);
             self.conclude(service, pass, result);
@@ -174,6 +189,15 @@ impl Kept {
             Err(refused) => Reply::Command(refusal(&self.request, &refused)),
         };
         reply.send(&self.connection, &self.request);
+    }
+}
+
+/// Refuses a pull that there was no room to hold: its client comes back after a pause, while an answer without messages would make it
+/// come back at once.
+fn refused(wake: Wake) -> Result<(), Refusal> {
+    match wake {
+        Wake::Refused => Err(overload()),
+        Wake::Arrived | Wake::Expired => Ok(()),
     }
 }
 

@@ -26,6 +26,7 @@ use std::net::SocketAddr;
 use std::ops::Range;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// One send, whatever transport it came by (wire.md 4.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -129,13 +130,27 @@ impl<'a> Sending<'a> {
         &self.config
     }
 
-    /// Refuses all sends while the log is busy (broker.md 3.1).
-    pub fn gate(&self) -> Result<(), Refusal> {
-        if self.service.store.append_lock_held_ms() > self.config.os_page_cache_busy_time_out_mills {
-            let remark = "[REJECTREQUEST]system busy, start flow control for a while";
-            return Err(Refusal::new(response::SYSTEM_BUSY, remark));
+    /// Refuses all sends while the log is busy (broker.md 0.4, 3.1): those that have just come, and those that have waited, of which
+    /// `size` wait together.
+    pub fn gate(&self, waited: Duration, size: usize) -> Result<(), Refusal> {
+        /// The reference looks through its queue so often.
+        const LOOK: Duration = Duration::from_millis(10);
+        if self.service.store.append_lock_held_ms() <= self.config.os_page_cache_busy_time_out_mills {
+            return Ok(());
         }
-        Ok(())
+        let remark = match self.config.broker_fast_failure_enable && waited >= LOOK {
+            true => format!(
+                "[PCBUSY_CLEAN_QUEUE]broker busy, start flow control for a while, period in queue: {}ms, size of queue: {size}",
+                waited.as_millis()
+            ),
+            false => "[REJECTREQUEST]system busy, start flow control for a while".to_owned(),
+        };
+        Err(Refusal::new(response::SYSTEM_BUSY, remark))
+    }
+
+    /// Whether [`store`](Self::store) may have to wait for the disk.
+    pub fn may_wait(&self) -> bool {
+        self.service.store.append_may_wait(self.scratch.batch.bytes_len())
     }
 
     /// Checks a send and lays its records out.
