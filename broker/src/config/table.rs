@@ -199,6 +199,8 @@ settings! {
     use_server_side_reset_offset: bool = "useServerSideResetOffset", true, [live];
     /// Keep a copy of every reply in the topic <cluster>_REPLY_TOPIC.
     store_reply_message_enable: bool = "storeReplyMessageEnable", true, [live];
+    /// Allow the recall of timer messages. There are none, so that no recall succeeds; it says which code refuses.
+    recall_message_enable: bool = "recallMessageEnable", false, [live];
     /// Milliseconds since 1970 before which sends are refused.
     start_accept_send_request_time_stamp: i64 = "startAcceptSendRequestTimeStamp", 0, in 0..=LONG_MAX, [live];
     /// File the configuration was read from; changes by administration are written back to it.

@@ -3,6 +3,8 @@
 //!
 //! Requests that change something write to disk before they are answered, on a blocking thread. CONSUMER_SEND_MSG_BACK (36)
 //! goes that way too, for it reads a message that may lie anywhere in the log; and the listings, for they may be long.
+mod absent;
+
 use super::reply::{unreadable, Reply};
 use super::{send, Context};
 use crate::service::{admin, cleaning, request_modes, runtime_info, Caller, Refusal, Service};
@@ -55,7 +57,10 @@ pub(super) fn handle(context: &Context<'_>, request: &Command) -> Option<Reply> 
         | code::DELETE_EXPIRED_COMMITLOG
         | code::SET_MESSAGE_REQUEST_MODE
         | code::RESUME_CHECK_HALF_MESSAGE => return Some(later(context, request)),
-        _ => super::cold::handle(request)?,
+        _ => match super::cold::handle(request) {
+            Some(reply) => reply,
+            None => return absent::handle(service, request),
+        },
     };
     Some(reply.unwrap_or_else(|refusal| Reply::refused(request, &refusal)))
 }
