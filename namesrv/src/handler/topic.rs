@@ -19,7 +19,8 @@ impl Service {
         let is_true = |name| request.ext.get(name).is_some_and(|v| v.eq_ignore_ascii_case("true"));
         let (order, acting_master, ready) = {
             let config = self.config.read();
-            let ready = !config.need_wait_for_service || self.now_ms() >= config.wait_seconds_for_service.saturating_mul(1000);
+            let ready =
+                !config.need_wait_for_service || self.now_ms() >= config.wait_seconds_for_service.saturating_mul(1000);
             (config.order_message_enable || config.cluster_test, config.support_acting_master, ready)
         };
         if !ready {
