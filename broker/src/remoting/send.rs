@@ -164,21 +164,22 @@ fn decode_letters(ext: &ExtFields) -> Result<SendRequest<'_>, Refusal> {
     let (mut topic, mut queue_id, mut sys_flag, mut born_timestamp, mut flag) = (None, None, None, None, None);
     let (mut default_topic, mut default_topic_queues, mut properties) = (None, None, "");
     let (mut reconsume_times, mut max_reconsume_times, mut unit_mode, mut is_batch) = (0, None, false, false);
-    for (name, value) in ext.iter() {
-        let (&[letter], Some(value)) = (name.as_bytes(), value) else { continue };
+    // Bytes: what is checked to be text once more is only what is used as text.
+    for (name, value) in ext.raw() {
+        let (&[letter], Some(value)) = (name, value) else { continue };
         match letter {
-            b'b' => topic = Some(value),
-            b'c' => default_topic = Some(value),
-            b'd' => default_topic_queues = Some(number(name, value)?),
-            b'e' => queue_id = Some(number(name, value)?),
-            b'f' => sys_flag = Some(number(name, value)?),
-            b'g' => born_timestamp = Some(number(name, value)?),
-            b'h' => flag = Some(number(name, value)?),
-            b'i' => properties = value,
-            b'j' => reconsume_times = number(name, value)?,
-            b'k' => unit_mode = value.eq_ignore_ascii_case("true"),
-            b'l' => max_reconsume_times = Some(number(name, value)?),
-            b'm' => is_batch = value.eq_ignore_ascii_case("true"),
+            b'b' => topic = Some(text(value)),
+            b'c' => default_topic = Some(text(value)),
+            b'd' => default_topic_queues = Some(number(letter, value)?),
+            b'e' => queue_id = Some(number(letter, value)?),
+            b'f' => sys_flag = Some(number(letter, value)?),
+            b'g' => born_timestamp = Some(number(letter, value)?),
+            b'h' => flag = Some(number(letter, value)?),
+            b'i' => properties = text(value),
+            b'j' => reconsume_times = number(letter, value)?,
+            b'k' => unit_mode = value.eq_ignore_ascii_case(b"true"),
+            b'l' => max_reconsume_times = Some(number(letter, value)?),
+            b'm' => is_batch = value.eq_ignore_ascii_case(b"true"),
             _ => {}
         }
     }
@@ -200,7 +201,22 @@ fn decode_letters(ext: &ExtFields) -> Result<SendRequest<'_>, Refusal> {
     })
 }
 
-fn number<T: std::str::FromStr>(name: &str, text: &str) -> Result<T, Refusal> {
+/// The text of a field. Headers are text already; a failed check would be a bug, answered with an empty text.
+fn text(bytes: &[u8]) -> &str {
+    std::str::from_utf8(bytes).unwrap_or_default()
+}
+
+/// The number of a field. Nearly all are a few digits, which are read by hand.
+fn number<T: std::str::FromStr + TryFrom<i64>>(letter: u8, bytes: &[u8]) -> Result<T, Refusal> {
+    /// So many digits always fit 64 bits.
+    const DIGITS_MAX: usize = 18;
+    if (1..=DIGITS_MAX).contains(&bytes.len()) && bytes.iter().all(u8::is_ascii_digit) {
+        let value = bytes.iter().fold(0, |value, digit| value * 10 + i64::from(digit - b'0'));
+        if let Ok(value) = T::try_from(value) {
+            return Ok(value);
+        }
+    }
+    let (name, text) = (char::from(letter), text(bytes));
     text.parse().map_err(|_| Refusal::thrown(format!("header field {name} has the illegal value {text:?}")))
 }
 
