@@ -1,5 +1,4 @@
 //! The requests over the wire, with the answers that were recorded from Apache RocketMQ 5.4.0.
-#![expect(clippy::unwrap_used, reason = "a failed set-up is a failed test")]
 mod support;
 
 use ferromq_namesrv::{NameServer, NameServerConfig, StartError};
