@@ -128,7 +128,7 @@ impl Extension {
         let mut bytes = [0; 2];
         match File::open_to_read(&self.path(base)).and_then(|file| file.read_at(&mut bytes, position - base)) {
             Ok(()) => Ok(u16::try_from(i16::from_be_bytes(bytes)).ok().filter(|len| *len > 0)),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::UnexpectedEof) => Ok(None),
             Err(error) => Err(error),
         }
     }
@@ -136,6 +136,10 @@ impl Extension {
     /// Bytes of the units in a file, by their lengths.
     fn walk(&self, base: u64) -> io::Result<u64> {
         let file = File::open_to_read(&self.path(base))?;
+        if file.len()? != self.file_bytes {
+            // A power cut has taken its length and everything in it.
+            return Ok(0);
+        }
         let mut piece = Vec::new();
         let (mut from, mut at) = (0, 0);
         while at + 2 <= self.file_bytes {
@@ -332,9 +336,15 @@ mod tests {
         std::fs::write(folder.join(file_name(0)), bytes).unwrap();
         assert_eq!(extension.reader().tags_code(address_of(72)), Some(33));
         assert_eq!(position_of(extension.put(4, 5, || None).unwrap()), 105);
-        let again = Extension::new(folder, 1000);
+        let again = Extension::new(folder.clone(), 1000);
         assert_eq!(position_of(again.put(4, 5, || extended(address_of(20))).unwrap()), 72);
         check(dir.path(), 1000).unwrap();
+        // As a power cut leaves a file.
+        std::fs::write(folder.join(file_name(1000)), b"").unwrap();
+        check(dir.path(), 1000).unwrap();
+        let cut = Extension::new(folder.clone(), 1000);
+        assert_eq!(position_of(cut.put(4, 5, || None).unwrap()), 1000);
+        assert_eq!(cut.reader().tags_code(address_of(1000)), Some(4));
         let other = check(dir.path(), 2000).unwrap_err().to_string();
         assert!(other.contains("mappedFileSizeConsumeQueueExt"), "{other}");
     }

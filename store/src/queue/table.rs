@@ -205,16 +205,12 @@ impl QueueTable {
             queue.remove()?;
         }
         let dir = if self.form_of(topic) == Form::Batch { &self.batch_dir } else { &self.dir };
-        let dirs = std::iter::once(dir).chain(self.extensions.iter().map(|(dir, _)| dir));
-        let removed = dirs.map(|dir| crate::disk::remove_dir(&dir.join(topic)));
-        let removed = removed.map(|removed| match removed {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-            other => other,
-        });
-        let removed = removed.collect();
+        let removed = found(crate::disk::remove_dir(&dir.join(topic)));
+        // A power cut can have left extensions of queues that are not there.
+        let extensions = self.extensions.as_ref().map(|(dir, _)| crate::disk::remove_dir_all(&dir.join(topic)));
         // Made again, it may be of the other type.
         self.batch_topics.write().remove(topic);
-        removed
+        removed.and(found(extensions.unwrap_or(Ok(()))))
     }
 
     /// Removes the queues that `gone` wants, with their files; returns how many. A topic without queues is left out too.
@@ -274,6 +270,14 @@ impl QueueTable {
         }
         self.dirty.lock().append(&mut later);
         result
+    }
+}
+
+/// What is not there need not be removed.
+fn found(removed: io::Result<()>) -> io::Result<()> {
+    match removed {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        other => other,
     }
 }
 
