@@ -9,7 +9,9 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 /// Topics that rounds write to; the last one is deleted now and then.
-pub const TOPICS: [&str; 4] = ["orders", "%RETRY%group", "t", "passing"];
+pub const TOPICS: [&str; 5] = ["orders", "%RETRY%group", "t", BATCHES, "passing"];
+/// The one of type BatchCQ, whose records may hold several messages.
+pub const BATCHES: &str = "batches";
 /// Queues of each.
 pub const QUEUES: i32 = 3;
 /// How long anything may take.
@@ -26,6 +28,8 @@ pub struct Sent {
     pub key: String,
     /// Body.
     pub body: Vec<u8>,
+    /// Messages in the record: queue offsets that it takes.
+    pub messages: i64,
     /// Where it went.
     pub at: RecordResult,
 }
@@ -55,6 +59,9 @@ pub fn options(root: &Path, random: &mut Random) -> StoreOptions {
     let mut options = StoreOptions::small(root);
     options.segment_size = 64 * 1024;
     options.consume_queue_file_units = 50 + random.below(3) * 200;
+    options.batch_consume_queue_file_units = 30 + random.below(3) * 100;
+    options.batch_topics = vec![BATCHES.to_owned()];
+    options.consume_queue_extension_file_bytes = 24 + random.below(3) * 1000;
     options.index = IndexOptions { hash_slots: 50, entries: 500, ..IndexOptions::default() };
     options.queue_flush_interval = Duration::from_millis(1 + random.below(20) as u64);
     options.queue_flush_least_pages = random.below(3) as u32;
@@ -64,8 +71,9 @@ pub fn options(root: &Path, random: &mut Random) -> StoreOptions {
     options
 }
 
-/// Another way of flushing, which a directory may change at every start.
+/// Another way of flushing and of writing consume queues, which a directory may change at every start.
 pub fn shuffle_flush(options: &mut StoreOptions, random: &mut Random) {
+    options.consume_queue_extension = random.one_in(3);
     options.flush = match random.one_in(2) {
         true => FlushMode::Sync { timeout: PATIENCE },
         false => FlushMode::Async {
@@ -81,14 +89,20 @@ pub fn is_sync(options: &StoreOptions) -> bool {
     matches!(options.flush, FlushMode::Sync { .. })
 }
 
-/// The message of a record.
-pub fn message<'a>(topic: &'a str, queue_id: i32, body: &'a [u8], properties: &'a str) -> Message<'a> {
+/// The message of a record. `messages`: how many it holds, more than one in a topic of type BatchCQ only.
+pub fn message<'a>(
+    (topic, queue_id): (&'a str, i32),
+    body: &'a [u8],
+    properties: &'a str,
+    messages: i64,
+) -> Message<'a> {
     let host = std::net::SocketAddr::from(([127, 0, 0, 1], 10911));
     Message {
         topic,
         queue_id,
         flag: 0,
-        sys_flag: 0,
+        // An inner batch, to be unwrapped by the client (store.md 2.3).
+        sys_flag: if messages > 1 { 0xc0 } else { 0 },
         born_timestamp: 1,
         born_host: host,
         store_timestamp: 0,
@@ -118,10 +132,10 @@ impl Model {
         }
         self.records.retain(|sent| sent.end() <= end);
         self.deleted = self.deleted.min(end);
-        type Records<'a> = Vec<(i64, &'a [u8])>;
+        type Records<'a> = Vec<(i64, i64, &'a [u8])>;
         let mut queues: BTreeMap<(usize, i32), Records<'_>> = BTreeMap::new();
         for sent in self.records.iter().filter(|sent| !self.is_deleted(sent)) {
-            queues.entry((sent.topic, sent.queue)).or_default().push((sent.at.queue_offset, &sent.body));
+            queues.entry((sent.topic, sent.queue)).or_default().push((sent.at.queue_offset, sent.messages, &sent.body));
         }
         let topics = TOPICS.len() - usize::from(self.unknown);
         for (topic, name) in TOPICS[..topics].iter().enumerate() {
@@ -167,17 +181,21 @@ impl Model {
     }
 }
 
-/// A queue has exactly these records.
-fn compare(store: &Store, topic: &str, queue: i32, wanted: &[(i64, &[u8])]) -> Result<(), String> {
+/// A queue has exactly these records: queue offset, number of messages, body.
+fn compare(store: &Store, topic: &str, queue: i32, wanted: &[(i64, i64, &[u8])]) -> Result<(), String> {
     let fail = |what: String| Err(format!("{topic}/{queue}: {what}"));
-    if let Some(gap) = (0..).zip(wanted).find(|(at, (offset, _))| at != offset) {
-        return fail(format!("offset {} was given where {} comes next", gap.1 .0, gap.0));
+    let mut next = 0;
+    for (offset, messages, _) in wanted {
+        if *offset != next {
+            return fail(format!("offset {offset} was given where {next} comes next"));
+        }
+        next += messages;
     }
     let found = read(store, topic, queue)?;
     if found.len() != wanted.len() {
         return fail(format!("{} records where {} are to be", found.len(), wanted.len()));
     }
-    for ((offset, body), (wanted_offset, wanted)) in found.iter().zip(wanted) {
+    for ((offset, body), (wanted_offset, _, wanted)) in found.iter().zip(wanted) {
         if offset != wanted_offset || body != wanted {
             return fail(format!("offset {offset} has another body or is not {wanted_offset}"));
         }

@@ -1,5 +1,5 @@
 //! Threads that append to a store until it refuses, and remember what it took.
-use crate::model::{is_sync, message, Sent, PATIENCE, QUEUES, TOPICS};
+use crate::model::{is_sync, message, Sent, BATCHES, PATIENCE, QUEUES, TOPICS};
 use crate::random::Random;
 use ferromq_store::{faults, AppendBatch, FlushOutcome, Store};
 use parking_lot::Mutex;
@@ -60,16 +60,21 @@ fn one_batch(store: &Store, batch: &mut AppendBatch, name: &str, random: &mut Ra
         let nonce = random.below(usize::MAX);
         let (key, len) = (format!("{nonce:x}"), random.spread(3000));
         let body = format!("{name}-{number}-{nonce}-").repeat(1 + len / 16).into_bytes();
-        let properties = format!("KEYS\u{1}{key}\u{2}filler\u{1}{}\u{2}", "x".repeat(random.spread(1500)));
-        if batch.push(&message(TOPICS[topic], queue, &body, &properties)).is_ok() {
-            sent.push((topic, queue, key, body));
+        let messages = if TOPICS[topic] == BATCHES { 1 + random.spread(40) as i64 } else { 1 };
+        let mut properties = format!("KEYS\u{1}{key}\u{2}filler\u{1}{}\u{2}", "x".repeat(random.spread(1500)));
+        if messages > 1 {
+            properties += &format!("INNER_NUM\u{1}{messages}\u{2}");
+        }
+        if batch.push(&message((TOPICS[topic], queue), &body, &properties, messages)).is_ok() {
+            sent.push((topic, queue, key, body, messages));
         }
     }
     let outcome = store.append(batch);
     let results = batch.results();
     let last = results.last().map(|last| last.physical_offset + i64::from(last.size));
+    let taken = sent.into_iter().zip(results);
     let taken =
-        sent.into_iter().zip(results).map(|((topic, queue, key, body), at)| Sent { topic, queue, key, body, at: *at });
+        taken.map(|((topic, queue, key, body, messages), at)| Sent { topic, queue, key, body, messages, at: *at });
     let taken: Vec<Sent> = taken.collect();
     out.lock().sent.extend(taken);
     if let Err(error) = outcome {
