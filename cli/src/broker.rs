@@ -1,6 +1,6 @@
 //! `ferromq broker`: one broker that registers at name servers elsewhere. Letters and exit codes as mqbroker's.
 use crate::failure::Failure;
-use crate::{block_on, life, log};
+use crate::{block_on, life, log, properties};
 use ferromq_broker::config::{self, BrokerConfig};
 use ferromq_broker::{Broker, StartError};
 use ferromq_protocol::settings::LogLevel;
@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 /// Arguments.
 #[derive(clap::Args)]
+#[command(after_long_help = properties::help::<BrokerConfig>())]
 pub struct Args {
     /// Properties file (broker.conf)
     #[arg(short = 'c', long = "config", alias = "configFile", value_name = "FILE")]

@@ -15,6 +15,7 @@ mod namesrv;
 mod pipe;
 mod produce;
 mod progress;
+mod properties;
 mod reader;
 mod standalone;
 mod store;

@@ -1,12 +1,13 @@
 //! `ferromq namesrv`: a name server. Letters and exit codes as mqnamesrv's.
 use crate::failure::Failure;
-use crate::{block_on, life, log};
+use crate::{block_on, life, log, properties};
 use ferromq_namesrv::{NameServer, NameServerConfig, StartError};
 use ferromq_protocol::settings::LogLevel;
 use std::path::PathBuf;
 
 /// Arguments.
 #[derive(clap::Args)]
+#[command(after_long_help = properties::help::<NameServerConfig>())]
 pub struct Args {
     /// Properties file
     #[arg(short = 'c', long = "config", alias = "configFile", value_name = "FILE")]

@@ -83,6 +83,13 @@ fn listings() {
     let important = stdout(run(ferromq().args(["broker", "-m"]), ""));
     assert!(important.lines().count() < all.lines().count() && important.contains("brokerClusterName="));
     assert!(stdout(run(ferromq().args(["namesrv", "-p"]), "")).contains("listenPort=9876\n"));
+    for (command, line) in [
+        ("broker", "  listenPort (int from 0 to 65535; default \"10911\")"),
+        ("namesrv", "  bindAddress (String; default \"0.0.0.0\")"),
+    ] {
+        let help = stdout(run(ferromq().args([command, "--help"]), ""));
+        assert!(help.lines().any(|other| other == line), "{help}");
+    }
     let link = folder.path().join("mqbroker");
     std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_ferromq"), &link).unwrap();
     assert!(stdout(run(std::process::Command::new(link).arg("-p"), "")).contains("brokerName="));
