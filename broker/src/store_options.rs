@@ -19,6 +19,8 @@ pub(crate) fn store_options(config: &BrokerConfig) -> Result<StoreOptions, Confi
     options.consume_queue_file_units = size(config.mapped_file_size_consume_queue).div_ceil(UNIT_BYTES);
     options.batch_consume_queue_file_units =
         size(config.mapper_file_size_batch_consume_queue).div_ceil(BATCH_UNIT_BYTES);
+    options.consume_queue_extension = config.enable_consume_queue_ext;
+    options.consume_queue_extension_file_bytes = size(config.mapped_file_size_consume_queue_ext);
     options.max_message_size = size(config.max_message_size);
     options.delay_levels = delay_levels(config)?;
     options.index_enabled = config.message_index_enable;
@@ -57,6 +59,8 @@ pub(crate) fn store_options(config: &BrokerConfig) -> Result<StoreOptions, Confi
         clean_forcibly: config.clean_file_forcibly_enable,
         batch_max: size(config.delete_file_batch_max),
         interval: millis(config.clean_resource_interval),
+        segment_pause: millis(config.delete_commit_log_files_interval),
+        queue_file_pause: millis(config.delete_consume_queue_files_interval),
         ..RetentionOptions::default()
     };
     Ok(options)

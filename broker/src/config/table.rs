@@ -89,6 +89,10 @@ settings! {
     mapped_file_size_consume_queue: i32 = "mappedFileSizeConsumeQueue", 300_000 * 20, in 20..=INT_MAX;
     /// Bytes of one consume queue file of topics of type BatchCQ, 46 per message; rounded up to whole units. Apache's spelling.
     mapper_file_size_batch_consume_queue: i32 = "mapperFileSizeBatchConsumeQueue", 300_000 * 46, in 46..=INT_MAX;
+    /// Consume queue units have addresses of units in files of their own (`consumequeue_ext`) instead of tag hashes.
+    enable_consume_queue_ext: bool = "enableConsumeQueueExt", false;
+    /// Bytes of one file of such units.
+    mapped_file_size_consume_queue_ext: i32 = "mappedFileSizeConsumeQueueExt", 48 * 1024 * 1024, in 24..=INT_MAX;
     /// Hash slots of one index file.
     max_hash_slot_num: i32 = "maxHashSlotNum", 5_000_000, in 1..=INT_MAX;
     /// Entries of one index file.
@@ -127,6 +131,10 @@ settings! {
     clean_file_forcibly_enable: bool = "cleanFileForciblyEnable", true;
     /// Log files deleted at a time at most; the rest waits for the next look.
     delete_file_batch_max: i32 = "deleteFileBatchMax", 10, in 1..=INT_MAX;
+    /// Milliseconds between the deletions of two log files, unless the disk is nearly full.
+    delete_commit_log_files_interval: i32 = "deleteCommitLogFilesInterval", 100, in 0..=INT_MAX;
+    /// Milliseconds between the deletions of two consume queues' files, unless the disk is nearly full.
+    delete_consume_queue_files_interval: i32 = "deleteConsumeQueueFilesInterval", 100, in 0..=INT_MAX;
     /// Milliseconds between two looks at the disk and at expired files.
     clean_resource_interval: i32 = "cleanResourceInterval", 10_000, in 10..=INT_MAX;
     /// Delay of each level, for messages with the property DELAY.

@@ -32,6 +32,8 @@ pub(super) const WITHOUT_EFFECT: &[WithoutEffect] = reasons! {
          flushCommitLogTimed useReentrantLockWhenPutMessage useABSLock spinLockCollisionRetreatOptimalDegree topicQueueLockNum
          writeWithoutMmap putConsumeQueueDataByFileChannel maxAsyncPutMessageRequests putMessageTimeout
          sharedByteBufferNum debugLockEnable dispatchFromSenderThread enableRunningFlagsInFlush";
+    "readers keep what they read of a removed file, and what cannot be removed is tried again at the next look":
+        "destroyMapedFileIntervalForcibly redeleteHangedFileInterval";
     "pages are made ready and left to the operating system by the store's own rules":
         "warmMapedFileEnable flushLeastPagesWhenWarmMapedFile mappedFileSwapEnable commitLogForceSwapMapInterval
          commitLogSwapMapInterval commitLogSwapMapReserveFileNum logicQueueForceSwapMapInterval logicQueueSwapMapInterval
@@ -49,7 +51,8 @@ pub(super) const WITHOUT_EFFECT: &[WithoutEffect] = reasons! {
         "enableScheduleAsyncDeliver scheduleAsyncDeliverMaxPendingLimit scheduleAsyncDeliverMaxResendNum2Blocked
          enableScheduleMessageStats delayOffsetUpdateVersionStep";
     "consumer filters are evaluated where a pull is answered; there are no bit maps":
-        "enableCalcFilterBitMap expectConsumerNumUseFilter maxErrorRateOfBloomFilter maxFilterMessageSize";
+        "enableCalcFilterBitMap bitMapLengthConsumeQueueExt expectConsumerNumUseFilter maxErrorRateOfBloomFilter
+         maxFilterMessageSize";
     "cold reads have threads of their own and disturb nobody":
         "coldCtrStrategyEnable usePIDColdCtrStrategy cgColdReadThreshold globalColdReadThreshold
          coldDataFlowControlEnable coldDataScanEnable timerColdDataCheckIntervalMs";
