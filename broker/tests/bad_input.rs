@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, missing_docs, reason = "tests and their helpers")]
 #[path = "../../protocol/tests/frames/mod.rs"]
 mod frames;
-#[path = "../fuzz/service.rs"]
+#[path = "service_rig/mod.rs"]
 mod service;
 
 use ferromq_protocol::Codec;

@@ -1,6 +1,6 @@
-//! See `service.rs`.
+//! See `broker/tests/service_rig`.
 #![no_main]
-#[path = "../service.rs"]
+#[path = "../../tests/service_rig/mod.rs"]
 mod service;
 use std::cell::RefCell;
 
