@@ -7,7 +7,7 @@ use bytes::BytesMut;
 use ferromq_protocol::{record, Codec};
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 /// Queues that take turns.
@@ -35,6 +35,9 @@ struct Run<'a> {
     measured_from: Duration,
     end: Duration,
     stop: AtomicBool,
+    /// Messages received, those of the warm-up among them, and sends refused as SYSTEM_BUSY: for the text of an error.
+    received: AtomicU64,
+    refused: AtomicU64,
 }
 
 /// Sends `rate` messages a second for `warm_up` and then `length`, of which the latter is measured. The topic must be new.
@@ -45,6 +48,8 @@ pub fn run(target: &Target, topic: &str, rate: u64, warm_up: Duration, length: D
         measured_from: warm_up,
         end: warm_up + length,
         stop: AtomicBool::new(false),
+        received: AtomicU64::new(0),
+        refused: AtomicU64::new(0),
     };
     let mut latencies = std::thread::scope(|scope| {
         let receivers: Vec<_> = (0..QUEUES)
@@ -65,7 +70,13 @@ pub fn run(target: &Target, topic: &str, rate: u64, warm_up: Duration, length: D
     })?;
     let expected = rate as f64 * length.as_secs_f64();
     if (latencies.len() as f64) < expected * 0.9 {
-        return Err(format!("{} delivered {} of {expected:.0} messages in time", target.kind.name(), latencies.len()));
+        return Err(format!(
+            "{} delivered {} of {expected:.0} messages in time ({} with the warm-up's; {} sends were refused as too busy)",
+            target.kind.name(),
+            latencies.len(),
+            run.received.load(Ordering::Relaxed),
+            run.refused.load(Ordering::Relaxed)
+        ));
     }
     latencies.sort_unstable();
     let at = |part: usize| latencies.get(latencies.len() * part / 100).map_or(0.0, |micros| *micros as f64);
@@ -114,7 +125,8 @@ impl Run<'_> {
     fn drain(&self, mut stream: TcpStream) -> Result<(), String> {
         let mut input = BytesMut::new();
         while let Some(frame) = self.frame(&mut stream, &mut input)? {
-            check(&frame, self.address)?;
+            let refused = !check(&frame, self.address)?;
+            self.refused.fetch_add(u64::from(refused), Ordering::Relaxed);
         }
         Ok(())
     }
@@ -131,6 +143,7 @@ impl Run<'_> {
             let now = self.now();
             for bytes in records(body_of(&frame)) {
                 offset += 1;
+                self.received.fetch_add(1, Ordering::Relaxed);
                 let record = record::parse(bytes, false).map_err(|e| e.to_string())?;
                 let stamp = record.body().get(..frames::DIGITS).and_then(|digits| std::str::from_utf8(digits).ok());
                 let sent: u64 = stamp.and_then(|digits| digits.parse().ok()).ok_or("a body without its time")?;
