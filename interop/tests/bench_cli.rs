@@ -1,0 +1,41 @@
+//! `ferromq bench` measures Apache's brokers as it measures ours.
+#![allow(clippy::unwrap_used, reason = "tests")]
+mod support;
+
+use ferromq_interop::{Apache, Release};
+use serde_json::Value;
+use std::process::Command;
+use support::skipped;
+
+/// One run of the tool; its JSON object.
+fn bench(kind: &str, namesrv: &str, more: &[&str]) -> Value {
+    let mut command = Command::new(env!("CARGO"));
+    command.args(["run", "--quiet", "--package", "ferromq-cli", "--", "bench", kind, "-n", namesrv, "--json"]);
+    let out = command.args(["-m", "2000", "--queues", "4", "--no-progress"]).args(more).output().unwrap();
+    assert!(out.status.success(), "{kind}: {}", String::from_utf8_lossy(&out.stderr));
+    serde_json::from_slice(&out.stdout).unwrap()
+}
+
+/// Producer, consumer and the way from the one to the other: every message is counted, none fails, and latencies have a histogram.
+#[test]
+fn bench_works_with_apaches_broker() {
+    if skipped("bench_works_with_apaches_broker") {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    let release = Release::V5_4_0;
+    let namesrv = Apache::name_server(release, &path("namesrv")).unwrap();
+    let settings = "waitTimeMillsInSendQueue=60000";
+    let _broker =
+        Apache::broker(release, &path("broker"), &path("data"), "broker-a", &namesrv.address, settings).unwrap();
+    let runs =
+        [("producer", "stored", &["--rate", "5000"][..]), ("consumer", "stored", &[]), ("end-to-end", "both", &[])];
+    for (kind, topic, more) in runs {
+        let result = bench(kind, &namesrv.address, &[&["-t", topic], more].concat());
+        assert_eq!((&result["messages"], &result["errors"]), (&2000.into(), &0.into()), "{result}");
+        assert!(result["messages_per_second"].as_f64().unwrap() > 0.0, "{result}");
+        let has_latency = result["latency_us"]["p99"].is_number() && result["latency_us"]["histogram"].is_array();
+        assert_eq!(has_latency, kind != "consumer", "{result}");
+    }
+}
