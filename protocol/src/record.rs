@@ -164,6 +164,7 @@ pub enum RecordError {
 }
 
 /// Bytes the record of `message` takes.
+#[inline]
 pub fn encoded_len(message: &Message) -> usize {
     let v6 = usize::from(is_v6(message.born_host)) + usize::from(is_v6(message.store_host));
     let v2 = usize::from(message.topic.len() > TOPIC_BYTES_MAX_V1);
@@ -171,6 +172,7 @@ pub fn encoded_len(message: &Message) -> usize {
 }
 
 /// Appends the record of `message` to `out`; nothing is written when it fails.
+#[inline]
 pub fn encode(out: &mut Vec<u8>, message: &Message) -> Result<Encoded, RecordError> {
     let len = encoded_len(message);
     let (topic, properties) = (message.topic.as_bytes(), message.properties.as_bytes());
@@ -183,22 +185,25 @@ pub fn encode(out: &mut Vec<u8>, message: &Message) -> Result<Encoded, RecordErr
 
     let start = out.len();
     out.reserve(len);
-    out.extend_from_slice(&total.to_be_bytes());
-    out.extend_from_slice(&(if v2 { MAGIC_V2 } else { MAGIC_V1 }).to_be_bytes());
-    out.extend_from_slice(&crc::crc32(message.body).to_be_bytes());
-    out.extend_from_slice(&message.queue_id.to_be_bytes());
-    out.extend_from_slice(&message.flag.to_be_bytes());
-    out.extend_from_slice(&message.queue_offset.to_be_bytes());
-    out.extend_from_slice(&message.physical_offset.to_be_bytes());
-    out.extend_from_slice(&sys_flag.to_be_bytes());
-    out.extend_from_slice(&message.born_timestamp.to_be_bytes());
-    put_host(out, message.born_host);
-    out.extend_from_slice(&message.store_timestamp.to_be_bytes());
-    put_host(out, message.store_host);
-    out.extend_from_slice(&message.reconsume_times.to_be_bytes());
-    out.extend_from_slice(&message.prepared_transaction_offset.to_be_bytes());
+    // The fields before the body, put together on the stack: so many short pieces would each ask the vector for room.
+    let mut head = Head { bytes: [0; HEAD_BYTES_MAX], len: 0 };
+    head.put(total.to_be_bytes());
+    head.put((if v2 { MAGIC_V2 } else { MAGIC_V1 }).to_be_bytes());
+    head.put(crc::crc32(message.body).to_be_bytes());
+    head.put(message.queue_id.to_be_bytes());
+    head.put(message.flag.to_be_bytes());
+    head.put(message.queue_offset.to_be_bytes());
+    head.put(message.physical_offset.to_be_bytes());
+    head.put(sys_flag.to_be_bytes());
+    head.put(message.born_timestamp.to_be_bytes());
+    head.put_host(message.born_host);
+    head.put(message.store_timestamp.to_be_bytes());
+    head.put_host(message.store_host);
+    head.put(message.reconsume_times.to_be_bytes());
+    head.put(message.prepared_transaction_offset.to_be_bytes());
     // Fits: the total does.
-    out.extend_from_slice(&(message.body.len() as i32).to_be_bytes());
+    head.put((message.body.len() as i32).to_be_bytes());
+    out.extend_from_slice(&head.bytes[..head.len]);
     out.extend_from_slice(message.body);
     if v2 {
         out.extend_from_slice(&topic_len.to_be_bytes());
@@ -212,16 +217,34 @@ pub fn encode(out: &mut Vec<u8>, message: &Message) -> Result<Encoded, RecordErr
     Ok(Encoded { len, store_timestamp_at: store_timestamp_at(sys_flag) })
 }
 
+/// Bytes before the body of a record with two IPv6 hosts.
+const HEAD_BYTES_MAX: usize = 112;
+
+/// The fields before the body, in order.
+struct Head {
+    bytes: [u8; HEAD_BYTES_MAX],
+    len: usize,
+}
+
+impl Head {
+    #[inline(always)]
+    fn put<const N: usize>(&mut self, field: [u8; N]) {
+        self.bytes[self.len..self.len + N].copy_from_slice(&field);
+        self.len += N;
+    }
+
+    /// Address bytes and the port as i32: the form of hosts in records and message ids.
+    #[inline(always)]
+    fn put_host(&mut self, host: SocketAddr) {
+        match host.ip().to_canonical() {
+            IpAddr::V4(ip) => self.put(ip.octets()),
+            IpAddr::V6(ip) => self.put(ip.octets()),
+        }
+        self.put(i32::from(host.port()).to_be_bytes());
+    }
+}
+
 /// True when the address is written with 16 bytes: IPv4 addresses in IPv6 clothes are written with 4.
 fn is_v6(host: SocketAddr) -> bool {
     host.ip().to_canonical().is_ipv6()
-}
-
-/// Address bytes and the port as i32: the form of hosts in records and message ids.
-pub(crate) fn put_host(out: &mut Vec<u8>, host: SocketAddr) {
-    match host.ip().to_canonical() {
-        IpAddr::V4(ip) => out.extend_from_slice(&ip.octets()),
-        IpAddr::V6(ip) => out.extend_from_slice(&ip.octets()),
-    }
-    out.extend_from_slice(&i32::from(host.port()).to_be_bytes());
 }
