@@ -160,6 +160,7 @@ impl MapWriter {
     /// Copies `bytes` to `at`, beyond the readable mark; they are not readable before [`publish`](Self::publish).
     /// False, and nothing is written, when they would not lie between the mark and the end of the map.
     #[must_use]
+    #[inline]
     pub fn write(&mut self, at: usize, bytes: &[u8]) -> bool {
         let fits = at.checked_add(bytes.len()).is_some_and(|end| end <= self.map.len());
         if !fits || at < self.map.readable.load(Ordering::Relaxed) {
@@ -245,19 +246,49 @@ pub(crate) fn zero_range(file: &File, from: u64, to: u64) -> io::Result<()> {
 /// The first byte of `from..to` of `file` that is not zero, holes passed over unread.
 pub(crate) fn first_nonzero(file: &File, from: u64, to: u64) -> io::Result<Option<u64>> {
     const PIECE: u64 = 64 * 1024;
+    // Reserved space counts as a hole until it is read: nothing behind what is wanted must be read ahead, or all of it would be.
+    #[cfg(target_os = "linux")]
+    let _ = rustix::fs::fadvise(file, 0, None, rustix::fs::Advice::Random);
     let mut bytes = vec![0; PIECE as usize];
     let mut at = from;
-    while at < to {
-        let Some(data) = next_data(file, at)?.filter(|data| *data < to) else { return Ok(None) };
+    while let Some(data) = next_data(file, at)?.filter(|data| *data < to) {
         at = at.max(data);
-        let piece = &mut bytes[..(to - at).min(PIECE) as usize];
-        read_at(file, piece, at)?;
-        if let Some(found) = piece.iter().position(|byte| *byte != 0) {
-            return Ok(Some(at + found as u64));
+        let end = next_hole(file, at, to)?;
+        while at < end {
+            let piece = &mut bytes[..(end - at).min(PIECE) as usize];
+            read_at(file, piece, at)?;
+            if let Some(found) = position_of_nonzero(piece) {
+                return Ok(Some(at + found as u64));
+            }
+            at += piece.len() as u64;
         }
-        at += piece.len() as u64;
     }
     Ok(None)
+}
+
+/// Where the first byte stands that is not zero.
+fn position_of_nonzero(bytes: &[u8]) -> Option<usize> {
+    // A line of the cache at a time, all bytes of it at once.
+    const LINE: usize = 64;
+    let at = bytes.chunks(LINE).position(|line| line.iter().fold(0, |all, byte| all | byte) != 0)? * LINE;
+    bytes[at..].iter().position(|byte| *byte != 0).map(|found| at + found)
+}
+
+/// Where the data at `from` ends, at `to` at the latest; `to` where the file system cannot tell.
+fn next_hole(file: &File, from: u64, to: u64) -> io::Result<u64> {
+    #[cfg(target_os = "linux")]
+    {
+        use rustix::fs::{seek, SeekFrom};
+        use rustix::io::Errno;
+        match seek(file, SeekFrom::Hole(from)) {
+            Ok(hole) => return Ok(hole.clamp(from + 1, to)),
+            Err(Errno::INVAL | Errno::OPNOTSUPP | Errno::NOSYS) => {}
+            Err(other) => return Err(other.into()),
+        }
+    }
+    #[cfg(not(target_os = "linux"))]
+    let _ = (file, from);
+    Ok(to)
 }
 
 /// Where data begins at or behind `from`; `from` itself where the file system cannot tell, None when only holes follow.

@@ -128,7 +128,7 @@ pub(crate) fn recover(
     let (end, last_timestamp, last_record, why) = (walk.end, walk.last_timestamp, walk.last_record, walk.why.take());
     // After a clean stop only a little is looked at: a segment may be a gigabyte of zeros.
     let behind = if options.stopped_at == Some(end) { LOOK_BYTES } else { size };
-    report_cut(&opened, end, behind, why)?;
+    let behind = report_cut(&opened, end, behind, why)?;
     if options.abnormal {
         for segment in opened[start..].iter().filter(|segment| segment.base < end) {
             let to = (end - segment.base).min(size as i64) as usize;
@@ -205,8 +205,10 @@ fn create(paths: &LogPaths, base: i64, size: usize) -> Result<Tail, OpenError> {
     Ok((segment, writer, 0))
 }
 
-/// Nothing goes without a line that names where it was.
-fn report_cut(segments: &[Arc<Segment>], end: i64, behind: usize, why: Option<String>) -> Result<(), OpenError> {
+/// Nothing goes without a line that names where it was. Returns how much may be something else than zeros in the segment in
+/// which the log ends.
+fn report_cut(segments: &[Arc<Segment>], end: i64, behind: usize, why: Option<String>) -> Result<usize, OpenError> {
+    let mut zeros = true;
     for segment in segments.iter().filter(|segment| segment.end() > end) {
         let from = (end - segment.base).max(0) as usize;
         let until = segment.size().min(from.saturating_add(behind));
@@ -216,11 +218,12 @@ fn report_cut(segments: &[Arc<Segment>], end: i64, behind: usize, why: Option<St
         if segment.base > end {
             tracing::error!(%file, offset = found, log_end = end, "a segment behind the end of the log is not empty; it is dropped");
         } else {
+            zeros = false;
             let why = why.as_deref().unwrap_or("no record begins here");
             tracing::error!(%file, offset = end, data_at = found, "the log is cut here, what follows is dropped: {why}");
         }
     }
-    Ok(())
+    Ok(if zeros { 0 } else { behind })
 }
 
 /// Bytes that a disk writes as a whole, or not at all.
