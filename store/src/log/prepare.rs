@@ -8,12 +8,9 @@ use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// Bytes populated ahead of a log that grows slowly.
-const AHEAD_MIN: usize = 1 << 20;
-/// Bytes populated ahead of a log that grows as fast as it can.
-const AHEAD_MAX: usize = 32 << 20;
-/// Waking up more often than this means that more has to be populated at a time.
-const HURRY: Duration = Duration::from_millis(50);
+/// Bytes populated ahead of the log, but at most an eighth of a segment: what arrives in bursts finds its pages there. More
+/// than this at once faults its pages in itself, under the append lock.
+const AHEAD_BYTES: usize = 32 << 20;
 /// After a segment could not be created, appends are told the same reason for so long, before it is tried again.
 const PAUSE: Duration = Duration::from_millis(200);
 /// Bytes populated in one call: other users of the address space wait meanwhile.
@@ -140,9 +137,8 @@ impl Prepare {
 impl Log {
     /// The body of the prepare thread.
     pub fn run_prepare(&self) {
-        let mut ahead = AHEAD_MIN;
+        let ahead = self.ahead();
         let mut populated = 0;
-        let mut last = Instant::now();
         let mut urgent = false;
         loop {
             let (segment, position, next) = self.look();
@@ -164,9 +160,11 @@ impl Log {
             self.prepare.wake_at.store(mark, Ordering::Relaxed);
             let Some(asked) = self.prepare.wait() else { return };
             urgent = asked;
-            ahead = if last.elapsed() < HURRY { (ahead * 2).min(AHEAD_MAX) } else { (ahead / 2).max(AHEAD_MIN) };
-            last = Instant::now();
         }
+    }
+
+    fn ahead(&self) -> usize {
+        AHEAD_BYTES.min(self.segment_size / 8)
     }
 
     fn look(&self) -> (Arc<Segment>, usize, Option<Arc<Segment>>) {
@@ -180,7 +178,7 @@ impl Log {
         match Segment::create(dir, last.end(), self.segment_size, &self.paths.files) {
             Ok((segment, writer)) => {
                 // The first records should not fault either.
-                writer.map().populate(0, AHEAD_MIN.min(self.segment_size));
+                writer.map().populate(0, self.ahead());
                 self.segments.write().push_back(segment.clone());
                 self.tail.lock().next = Some((segment.clone(), writer));
                 Some(segment)
