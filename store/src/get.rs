@@ -39,6 +39,8 @@ struct Run {
     len: usize,
     count: usize,
     first_offset: i64,
+    /// End of their segment.
+    segment_end: i64,
 }
 
 /// A scan over units.
@@ -55,6 +57,8 @@ struct Scan<'a> {
     removed: bool,
     /// The filter reads records, and one of them is not in memory: the scan ended before it.
     blocked: bool,
+    /// Data from here on counts as being in memory.
+    memory_from: i64,
     /// Where the addresses of units lead to, if the queue has an extension.
     extended: Option<ExtensionReader<'a>>,
 }
@@ -106,6 +110,7 @@ impl Reader {
             last_physical: 0,
             removed: false,
             blocked: false,
+            memory_from: log.written().saturating_sub(self.memory_distance),
             extended: queue.extension_reader(),
         };
         scan.look(&units);
@@ -197,7 +202,7 @@ impl Scan<'_> {
             return false;
         }
         let limits = &self.reader.limits;
-        let (bytes_max, count_max) = if self.reader.in_memory(self.log, physical) {
+        let (bytes_max, count_max) = if physical >= self.memory_from {
             (limits.memory_bytes_max, limits.memory_count_max)
         } else {
             (limits.disk_bytes_max, limits.disk_count_max)
@@ -207,18 +212,18 @@ impl Scan<'_> {
     }
 
     fn add(&mut self, offset: i64, unit: &Unit, size: usize, messages: usize) {
-        let segment_size = self.log.segment_size as i64;
         self.count += messages;
         self.bytes += size;
         if let Some(run) = self.runs.last_mut() {
-            let same_segment = run.start / segment_size == unit.physical / segment_size;
-            if run.start + run.len as i64 == unit.physical && same_segment {
+            if run.start + run.len as i64 == unit.physical && unit.physical < run.segment_end {
                 run.len += size;
                 run.count += messages;
                 return;
             }
         }
-        self.runs.push(Run { start: unit.physical, len: size, count: messages, first_offset: offset });
+        let segment_size = self.log.segment_size as i64;
+        let segment_end = (unit.physical / segment_size + 1) * segment_size;
+        self.runs.push(Run { start: unit.physical, len: size, count: messages, first_offset: offset, segment_end });
     }
 
     /// Reads the runs. What cannot be read without waiting ends the answer before it, or the read when nothing came before.

@@ -5,7 +5,7 @@
 //!
 //! Threads: any reader stores what it was told; the newest answer wins.
 use crate::index::now_ms;
-use crate::platform::Map;
+use crate::platform::{Map, PAGE};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Bytes asked about at once. More would make asking dear where many readers go through one file, less would make one reader ask
@@ -17,27 +17,25 @@ const HOLDS_MS: u32 = 1000;
 /// The window of a file that was last found to be in memory.
 #[derive(Debug, Default)]
 pub(crate) struct ResidentWindow {
-    /// Number of the window (upper half) and when, milliseconds (lower half).
+    /// Its first page (upper half) and when, milliseconds (lower half).
     known: AtomicU64,
 }
 
 impl ResidentWindow {
     /// True when reading the bytes `from..to` of `map` will most likely not wait for the disk.
     pub fn holds(&self, map: &Map, from: usize, to: usize) -> bool {
-        let window = from / WINDOW_BYTES;
-        let (start, end) = (window * WINDOW_BYTES, ((window + 1) * WINDOW_BYTES).min(map.readable()));
-        if to > end {
-            return map.is_resident(from, to);
-        }
-        let (number, now) = (window as u32, now_ms() as u32);
-        let known = self.known.load(Ordering::Relaxed);
-        if (known >> 32) as u32 == number && now.wrapping_sub(known as u32) < HOLDS_MS {
+        let (now, known) = (now_ms() as u32, self.known.load(Ordering::Relaxed));
+        let start = (known >> 32) as usize * PAGE;
+        if start <= from && to <= start + WINDOW_BYTES && now.wrapping_sub(known as u32) < HOLDS_MS {
             return true;
         }
-        if !map.is_resident(start, end) {
+        // From here on, for readers go forward.
+        let page = from / PAGE;
+        let (start, end) = (page * PAGE, (page * PAGE + WINDOW_BYTES).min(map.readable()));
+        if to > end || !map.is_resident(start, end) {
             return map.is_resident(from, to);
         }
-        self.known.store(u64::from(number) << 32 | u64::from(now), Ordering::Relaxed);
+        self.known.store((page as u64) << 32 | u64::from(now), Ordering::Relaxed);
         true
     }
 }
