@@ -3,13 +3,12 @@
 //! A batch is scratch space: it is filled, appended and cleared, and keeps its memory. It knows no store; the queue
 //! handles of its records are looked up before the append lock is taken.
 use crate::error::AppendError;
-use crate::index::{entries_from, IndexEntry, IndexedRecord, KnownProperties};
+use crate::index::KnownProperties;
 use crate::options::RECORD_EXTRA_BYTES_MAX;
 use crate::queue::{Queue, QueueTable};
 use crate::types::RecordResult;
 use ferromq_protocol::record::{self, Message, RecordError};
 use ferromq_protocol::{hash, properties, sysflag, topic};
-use std::ops::Range;
 use std::sync::Arc;
 
 /// Longest topic in bytes; retry topics may have [`RETRY_TOPIC_BYTES_MAX`].
@@ -34,14 +33,13 @@ pub(crate) struct Entry {
     pub group_bytes: usize,
     /// Facts for the consume queue.
     pub facts: Facts,
-    /// Entries of [`AppendBatch::keys`] that are this record's.
-    pub key_count: usize,
-    /// Where its topic lies in the batch.
-    pub topic: Range<usize>,
+    /// Where its topic lies in the batch, and its bytes.
+    topic_at: usize,
+    topic_len: usize,
     /// Its queue's number.
     pub queue_id: i32,
-    /// Its queue; set by the append.
-    pub queue: Option<Arc<Queue>>,
+    /// Which of [`AppendBatch::queues`] it goes to; set by the append.
+    pub queue: usize,
 }
 
 /// What the consume queue needs to know of a record.
@@ -59,6 +57,7 @@ pub(crate) struct Facts {
 
 impl Facts {
     /// Takes what is needed from the fields of a record (store.md 3.1, 3.2).
+    #[inline]
     pub fn of(topic: &str, sys_flag: i32, known: &KnownProperties<'_>) -> Self {
         let kind = sysflag::transaction_type(sys_flag);
         let enters_queue = kind == sysflag::TRANSACTION_NOT || kind == sysflag::TRANSACTION_COMMIT;
@@ -89,8 +88,9 @@ impl Facts {
 pub struct AppendBatch {
     pub(crate) bytes: Vec<u8>,
     pub(crate) entries: Vec<Entry>,
-    /// Index entries of all records, in order; offsets and times are filled in by the append.
-    pub(crate) keys: Vec<IndexEntry>,
+    /// The queues of the records, one for each stretch of neighbours that have the same. Kept until the next append, which
+    /// may well begin with the last one.
+    pub(crate) queues: Vec<Arc<Queue>>,
     pub(crate) results: Vec<RecordResult>,
     max_message_size: usize,
 }
@@ -109,8 +109,8 @@ impl AppendBatch {
 
     /// An empty batch that refuses bodies longer than `max_message_size` bytes.
     pub fn with_max_message_size(max_message_size: usize) -> Self {
-        let (bytes, entries, keys, results) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        Self { bytes, entries, keys, results, max_message_size }
+        let (bytes, entries, queues, results) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        Self { bytes, entries, queues, results, max_message_size }
     }
 
     /// Changes the longest body allowed.
@@ -122,7 +122,6 @@ impl AppendBatch {
     pub fn clear(&mut self) {
         self.bytes.clear();
         self.entries.clear();
-        self.keys.clear();
         self.results.clear();
     }
 
@@ -152,30 +151,25 @@ impl AppendBatch {
     pub fn push(&mut self, message: &Message) -> Result<(), AppendError> {
         self.check(message)?;
         let at = self.bytes.len();
-        let fields = Message { queue_offset: 0, physical_offset: 0, ..*message };
-        let encoded = record::encode(&mut self.bytes, &fields).map_err(|error| self.too_large(message, error))?;
+        let encoded = record::encode(&mut self.bytes, message).map_err(|error| self.too_large(message, error))?;
         let max = self.max_message_size.saturating_add(RECORD_EXTRA_BYTES_MAX);
         if encoded.len > max {
             self.bytes.truncate(at);
             return Err(AppendError::RecordTooLarge { topic: message.topic.to_owned(), len: encoded.len, max });
         }
-        let keys_before = self.keys.len();
-        let (topic, properties, sys_flag) = (message.topic, message.properties, message.sys_flag);
-        let record = IndexedRecord { topic, properties, sys_flag, physical: 0, store_timestamp: 0 };
+        let (topic, properties) = (message.topic, message.properties);
         let known = KnownProperties::of(properties);
-        entries_from(&record, &known, &mut self.keys);
-        let topic_end = self.bytes.len() - properties.len() - 2;
         self.entries.push(Entry {
             at,
-            topic: topic_end - topic.len()..topic_end,
+            topic_at: self.bytes.len() - properties.len() - 2 - topic.len(),
+            topic_len: topic.len(),
             queue_id: message.queue_id,
             len: encoded.len,
             timestamp_at: encoded.store_timestamp_at,
             group_count: 1,
             group_bytes: encoded.len,
-            facts: Facts::of(topic, sys_flag, &known),
-            key_count: self.keys.len() - keys_before,
-            queue: None,
+            facts: Facts::of(topic, message.sys_flag, &known),
+            queue: 0,
         });
         Ok(())
     }
@@ -183,12 +177,11 @@ impl AppendBatch {
     /// Adds the records of a classic batch: they will lie side by side in one segment, with consecutive queue offsets
     /// when they are for one queue. On an error none of them is in the batch.
     pub fn push_group(&mut self, messages: &[Message]) -> Result<(), AppendError> {
-        let (bytes, entries, keys) = (self.bytes.len(), self.entries.len(), self.keys.len());
+        let (bytes, entries) = (self.bytes.len(), self.entries.len());
         for message in messages {
             if let Err(error) = self.push(message) {
                 self.bytes.truncate(bytes);
                 self.entries.truncate(entries);
-                self.keys.truncate(keys);
                 return Err(error);
             }
         }
@@ -206,22 +199,28 @@ impl AppendBatch {
     }
 
     /// Looks up the queue of every record; neighbours for the same queue share the look-up.
-    pub(crate) fn find_queues(&mut self, queues: &QueueTable) {
-        let mut last: Option<&Entry> = None;
-        for entry in &mut self.entries {
-            let topic = &self.bytes[entry.topic.clone()];
-            let same = |last: &&Entry| last.queue_id == entry.queue_id && self.bytes[last.topic.clone()] == *topic;
-            entry.queue = match last.filter(same) {
-                Some(last) => last.queue.clone(),
-                None => Some(queues.find_or_create(std::str::from_utf8(topic).unwrap_or_default(), entry.queue_id)),
-            };
-            last = Some(entry);
+    pub(crate) fn find_queues(&mut self, table: &QueueTable) {
+        let Self { bytes, entries, queues, .. } = self;
+        let mut before = queues.pop();
+        queues.clear();
+        let mut reading = table.read();
+        let mut last: Option<(&[u8], i32)> = None;
+        for entry in entries {
+            let topic = &bytes[entry.topic_at..entry.topic_at + entry.topic_len];
+            if last != Some((topic, entry.queue_id)) {
+                let (topic_text, id) = (text(topic), entry.queue_id);
+                let known = before.take().filter(|queue| queue.is(topic, id));
+                let known = known.or_else(|| reading.find(topic_text, id));
+                queues.push(known.unwrap_or_else(|| reading.pause(|| table.find_or_create(topic_text, id))));
+                last = Some((topic, entry.queue_id));
+            }
+            entry.queue = queues.len() - 1;
         }
     }
 
     /// The topic of a record of the batch.
     pub(crate) fn topic_of(&self, entry: &Entry) -> &str {
-        std::str::from_utf8(&self.bytes[entry.topic.clone()]).unwrap_or_default()
+        text(&self.bytes[entry.topic_at..entry.topic_at + entry.topic_len])
     }
 
     fn check(&self, message: &Message) -> Result<(), AppendError> {
@@ -247,4 +246,9 @@ impl AppendBatch {
         let (len, max) = (record::encoded_len(message), self.max_message_size.saturating_add(RECORD_EXTRA_BYTES_MAX));
         AppendError::RecordTooLarge { topic: message.topic.to_owned(), len, max }
     }
+}
+
+/// Topics came as text.
+fn text(topic: &[u8]) -> &str {
+    std::str::from_utf8(topic).unwrap_or_default()
 }

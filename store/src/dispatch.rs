@@ -7,7 +7,7 @@ use crate::error::NotWritable;
 use crate::index::IndexService;
 use crate::log::{Descriptor, Log, Pending};
 use crate::queue::batch::BatchUnit;
-use crate::queue::QueueTable;
+use crate::queue::{Queue, QueueTable};
 use crate::types::{Arrival, ArrivalListener, Unit};
 use parking_lot::{Mutex, MutexGuard};
 use std::sync::atomic::{fence, AtomicBool, AtomicI64, AtomicU64, Ordering};
@@ -22,8 +22,6 @@ struct State {
     pending: Pending,
     /// Descriptors of `pending` that are done.
     done: usize,
-    /// Keys of `pending` that are handed over.
-    keys_done: usize,
     /// Fetched when `pending` is empty; swapped to keep both allocations.
     fetched: Pending,
     /// Memory for what the listener is told; empty between calls.
@@ -158,9 +156,8 @@ impl Dispatch {
             if self.is_idle() {
                 return false;
             }
-            state.pending.descriptors.clear();
-            state.pending.keys.clear();
-            (state.done, state.keys_done) = (0, 0);
+            state.pending.clear();
+            state.done = 0;
             self.log.take_pending(&mut state.fetched);
             std::mem::swap(&mut state.pending, &mut state.fetched);
         }
@@ -171,16 +168,16 @@ impl Dispatch {
         } else {
             descriptors.len()
         };
-        let done = self.put(&descriptors[..ready]);
+        let done = self.put(&state.pending.queues, &descriptors[..ready]);
         self.finish(state, from, from + done);
         done > 0 && done == ready
     }
 
     /// Writes the units of neighbouring records of one queue together; returns how many records are done.
-    fn put(&self, descriptors: &[Descriptor]) -> usize {
+    fn put(&self, queues: &[Arc<Queue>], descriptors: &[Descriptor]) -> usize {
         let mut done = 0;
-        for run in descriptors.chunk_by(|a, b| Arc::ptr_eq(&a.queue, &b.queue)) {
-            let queue = &run[0].queue;
+        for run in descriptors.chunk_by(|a, b| a.queue == b.queue) {
+            let queue = &queues[run[0].queue];
             let units = run.iter().filter(|d| d.enters_queue).map(|d| BatchUnit {
                 unit: Unit { physical: d.physical, size: d.size, tags_code: d.tags_code },
                 store_timestamp: d.store_timestamp,
@@ -220,23 +217,24 @@ impl Dispatch {
         self.last_timestamp.store(last.store_timestamp, Ordering::Release);
         self.last_record.store(last.physical, Ordering::Release);
         self.end.store(last.end(), Ordering::Release);
-        let keys = descriptors.iter().map(|d| d.key_count as usize).sum::<usize>();
-        if let Some(index) = self.index.as_ref().filter(|_| keys > 0) {
-            index.offer(&state.pending.keys[state.keys_done..state.keys_done + keys]);
+        if let Some(index) = &self.index {
+            index.follow(descriptors[0].physical, last.physical);
         }
         let mut arrivals = recycle(std::mem::take(&mut state.arrivals));
-        arrivals.extend(descriptors.iter().filter(|d| d.enters_queue).map(|d| Arrival {
-            topic: &d.queue.topic,
-            queue_id: d.queue.id,
-            queue_offset: d.queue_offset,
-            tags_code: d.tags_code,
-            store_timestamp: d.store_timestamp,
+        arrivals.extend(descriptors.iter().filter(|d| d.enters_queue).map(|d| {
+            let queue = &state.pending.queues[d.queue];
+            Arrival {
+                topic: &queue.topic,
+                queue_id: queue.id,
+                queue_offset: d.queue_offset,
+                tags_code: d.tags_code,
+                store_timestamp: d.store_timestamp,
+            }
         }));
         if !arrivals.is_empty() {
             self.listener.arrived(&arrivals);
         }
         state.arrivals = recycle(arrivals);
-        state.keys_done += keys;
         state.done = to;
         self.handled.fetch_add((to - from) as u64, Ordering::Release);
     }

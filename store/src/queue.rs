@@ -117,6 +117,11 @@ impl Queue {
         })
     }
 
+    /// True for the queue of that name, until its topic is removed.
+    pub fn is(&self, topic: &[u8], id: i32) -> bool {
+        self.id == id && self.topic.as_bytes() == topic && !self.removed.load(Ordering::Relaxed)
+    }
+
     /// The next queue offset, for a record of so many messages. Only under the append lock.
     pub fn take_offset(&self, messages: i16) -> i64 {
         let offset = self.next_offset.load(Ordering::Relaxed);
@@ -203,6 +208,10 @@ impl Queue {
         let mut writing = self.writing.lock();
         let mut done = 0;
         for new in units {
+            if writing.as_mut().is_some_and(|writing| self.put_next(writing, &new)) {
+                done += 1;
+                continue;
+            }
             let repeated = new.unit.physical < self.physical_end.load(Ordering::Relaxed);
             if repeated || self.removed.load(Ordering::Relaxed) {
                 done += 1;
@@ -217,11 +226,35 @@ impl Queue {
             }
             done += 1;
         }
+        if let Some(writing) = writing.as_ref() {
+            writing.file.used.set();
+        }
         // Units that went to a page that is lost are in no file.
         match writing.as_ref().map_or(Ok(()), |writing| writing.map.map().check()) {
             Ok(()) => (done, Ok(())),
             Err(error) => (0, Err(error)),
         }
+    }
+
+    /// The usual case, on the way of every message: the unit follows the newest one, in the file at hand, where space is reserved.
+    #[inline]
+    fn put_next(&self, writing: &mut Writing, new: &BatchUnit) -> bool {
+        let (max, unit) = (self.max.load(Ordering::Relaxed), &new.unit);
+        let repeated = unit.physical < self.physical_end.load(Ordering::Relaxed);
+        let follows = self.form == Form::Simple && max > 0 && new.base == max && !repeated;
+        if !follows || self.extension.is_some() || self.removed.load(Ordering::Relaxed) {
+            return false;
+        }
+        // What was there before the start, or lies before this file, is no usual case.
+        let Some(at) = self.position(max).checked_sub(writing.file.base).map(|at| at as usize) else { return false };
+        let end = at + UNIT_BYTES;
+        if end > writing.reserved || !writing.map.write(at, &encode_unit(unit)) {
+            return false;
+        }
+        writing.map.publish(end);
+        self.physical_end.store(unit.physical + i64::from(unit.size), Ordering::Relaxed);
+        self.max.store(max + 1, Ordering::Release);
+        true
     }
 
     /// The unit with an address instead of its tags code, if this queue has an extension.
@@ -329,6 +362,8 @@ impl Queue {
             let end = (at + at.clamp(PAGE, RESERVE_BYTES)).min(self.file_bytes);
             files::reserve_range(&file.file.path(), at, end)?;
             file.reserved = end;
+            // In one go: faulting in one after the other costs more.
+            file.map.map().populate(at, end);
         }
         if at >= file.map.map().readable() && !file.map.write(at, bytes) {
             return Err(io::Error::other(format!(
@@ -337,7 +372,6 @@ impl Queue {
             )));
         }
         file.map.publish(at + bytes.len());
-        file.file.used.set();
         Ok(())
     }
 
@@ -526,6 +560,7 @@ impl Units {
 }
 
 /// The bytes of a unit.
+#[inline]
 pub(crate) fn encode_unit(unit: &Unit) -> [u8; UNIT_BYTES] {
     let mut bytes = [0; UNIT_BYTES];
     bytes[..8].copy_from_slice(&unit.physical.to_be_bytes());

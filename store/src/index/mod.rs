@@ -1,8 +1,9 @@
 //! The hash index: from topic and key to the records that have the key (store.md 4).
 //!
-//! What it is not: it is not on the way of a message. The dispatcher hands over descriptors ([`IndexEntry`]) through a
-//! bounded queue and never waits; a thread of its own writes the files. When that thread lags and the queue is full, the
-//! descriptors are let go and the thread reads the log itself until it has caught up, so that lag costs reading, not memory.
+//! What it is not: it is not on the way of a message. The dispatcher only says which records there are
+//! ([`IndexService::follow`]) and never waits; a thread of its own reads them from the log a moment later, in large pieces, and
+//! writes the files, so that lag costs no memory. Recovery hands over descriptors ([`IndexEntry`]) of what it has read anyway,
+//! through a bounded queue; when that is full they are let go, and read from the log as well.
 //! The index never says that a record exists or has the key: hashes collide, and the log is deleted from its front. Callers check.
 //!
 //! Invariants: entries are written in the order of the log; a record before the end of the newest file is not written
@@ -36,7 +37,7 @@ use worker::Shared;
 pub(crate) use keys::{entries_from, KnownProperties};
 pub use keys::{entries_of, IndexedRecord, TAG_KEY_PREFIX};
 
-/// One key of one record, as the dispatcher hands it over.
+/// One key of one record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct IndexEntry {
     /// `hash::index_key_hash(topic, key)`; never negative.
@@ -172,6 +173,12 @@ impl IndexService {
     /// Hands over entries, in the order of the log; never waits for the disk. Entries of one record go in one call.
     pub fn offer(&self, entries: &[IndexEntry]) {
         self.shared.offer(entries);
+    }
+
+    /// There are records from offset `from` to offset `to`, both inclusive, that are read from the log when the thread comes to
+    /// them. In the order of the log; never waits for the disk.
+    pub fn follow(&self, from: i64, to: i64) {
+        self.shared.follow(from, to);
     }
 
     /// Physical offsets of records whose key may be `key`, stored in `begin..=end` (milliseconds), newest first, at most `max`.

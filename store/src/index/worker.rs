@@ -1,10 +1,11 @@
 //! The index thread and the queue before it.
 //!
-//! Two ways in: descriptors in the queue, or a range of the log to read. While a range is set, everything offered only
-//! moves its end, so that entries are always written in the order of the log. The range ends when the thread has caught
-//! up; then the queue is used again. A write error turns what was not written into a range and is tried again later.
+//! Two ways in: a range of the log to read, which is how dispatch tells of new records, or descriptors in the queue, which is
+//! how recovery hands over what it has read anyway. While a range is set, everything offered only moves its end, so that entries
+//! are always written in the order of the log. The range ends when the thread has caught up; then the queue is used again. A
+//! write error turns what was not written into a range and is tried again later.
 //!
-//! Lock: `inbox`, held for moments only; taken by the dispatcher (`offer`) and the thread.
+//! Lock: `inbox`, held for moments only; taken by the dispatcher (`follow`) and the thread.
 
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -120,6 +121,20 @@ impl Shared {
         }
     }
 
+    pub(super) fn follow(&self, from: i64, to: i64) {
+        let mut inbox = self.inbox.lock();
+        if let Some((_, end)) = &mut inbox.range {
+            *end = (*end).max(to);
+            return;
+        }
+        let queued = inbox.queue.first().map(|entry| entry.physical);
+        inbox.set_range(queued.map_or(from, |queued| queued.min(from)), to);
+        drop(inbox);
+        if queued.is_none() {
+            self.wake.notify_one();
+        }
+    }
+
     pub(super) fn read_again(&self, from: i64, to: i64) {
         self.inbox.lock().set_range(from, to);
         self.wake.notify_one();
@@ -163,6 +178,7 @@ impl Shared {
     fn next(&self, batch: &mut Vec<IndexEntry>) -> Work {
         let mut inbox = self.inbox.lock();
         inbox.busy = false;
+        let mut gathered = false;
         loop {
             let stopping = inbox.stop_at;
             if stopping.is_some_and(|at| inbox.is_done() || Instant::now() >= at) {
@@ -170,7 +186,13 @@ impl Shared {
                 return Work::Stop;
             }
             if let Some((from, to)) = inbox.range {
-                return Work::Range(from, to);
+                if stopping.is_some() || gathered || to - from >= READ_BYTES as i64 {
+                    return Work::Range(from, to);
+                }
+                drop(inbox);
+                thread::sleep(GATHER);
+                (inbox, gathered) = (self.inbox.lock(), true);
+                continue;
             }
             if !inbox.queue.is_empty() {
                 if stopping.is_none() && inbox.queue.len() < self.queue_max / 4 {

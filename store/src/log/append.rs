@@ -11,7 +11,8 @@ use std::time::Instant;
 #[derive(Debug, Default, Clone, Copy)]
 struct Progress {
     entry: usize,
-    key: usize,
+    /// The queue of the batch that was given to dispatch last, and its place there.
+    queue: Option<(usize, usize)>,
 }
 
 /// Why filling stopped.
@@ -33,6 +34,8 @@ impl Log {
         loop {
             let (stop, lost) = {
                 let mut tail = self.tail.lock();
+                // Dispatch took what it was given before.
+                progress.queue = None;
                 let stop = self.fill(&mut tail, batch, &mut progress, delay_levels);
                 self.held_since.store(0, Ordering::Relaxed);
                 (stop, tail.writer.map().has_lost())
@@ -156,17 +159,22 @@ impl Log {
     }
 }
 
+/// Bytes copied at a time. For longer pieces the C library takes an instruction for strings, which some processors need three
+/// times as long for.
+const COPY_BYTES: usize = 1024;
+
 /// Copies the run to the end of the log.
 fn copy(tail: &mut Tail, batch: &AppendBatch, run: &mut std::ops::Range<usize>) -> bool {
     let range = std::mem::replace(run, 0..0);
     if range.is_empty() {
         return true;
     }
-    let len = range.len();
-    if !tail.writer.write(tail.position, &batch.bytes[range]) {
-        return false;
+    for piece in batch.bytes[range].chunks(COPY_BYTES) {
+        if !tail.writer.write(tail.position, piece) {
+            return false;
+        }
+        tail.position += piece.len();
     }
-    tail.position += len;
     tail.writer.publish(tail.position);
     true
 }
@@ -182,25 +190,26 @@ fn place(
 ) {
     let store_timestamp = tail.last_timestamp;
     let last = (progress.entry + count).min(batch.entries.len());
-    for entry in &mut batch.entries[progress.entry..last] {
-        let Some(queue) = entry.queue.take() else { continue };
+    for entry in &batch.entries[progress.entry..last] {
+        let queue = &batch.queues[entry.queue];
+        let place = match progress.queue {
+            Some((known, place)) if known == entry.queue => place,
+            _ => {
+                tail.pending.queues.push(queue.clone());
+                tail.pending.queues.len() - 1
+            }
+        };
+        progress.queue = Some((entry.queue, place));
         let enters_queue = entry.facts.enters_queue;
         let queue_offset = if enters_queue { queue.take_offset(entry.facts.messages) } else { 0 };
         let bytes = &mut batch.bytes[entry.at..entry.at + entry.len];
         bytes[QUEUE_OFFSET_AT..QUEUE_OFFSET_AT + 8].copy_from_slice(&queue_offset.to_be_bytes());
         bytes[PHYSICAL_OFFSET_AT..PHYSICAL_OFFSET_AT + 8].copy_from_slice(&physical.to_be_bytes());
         bytes[entry.timestamp_at..entry.timestamp_at + 8].copy_from_slice(&store_timestamp.to_be_bytes());
-        let keys = &mut batch.keys[progress.key..progress.key + entry.key_count];
-        for key in keys.iter_mut() {
-            key.physical = physical;
-            key.store_timestamp = store_timestamp;
-        }
-        tail.pending.keys.extend_from_slice(keys);
-        progress.key += entry.key_count;
         let size = entry.len as u32;
         batch.results.push(RecordResult { physical_offset: physical, queue_offset, store_timestamp, size });
         tail.pending.descriptors.push(Descriptor {
-            queue,
+            queue: place,
             queue_offset,
             physical,
             size: size as i32,
@@ -208,7 +217,6 @@ fn place(
             store_timestamp,
             enters_queue,
             messages: entry.facts.messages,
-            key_count: entry.key_count as u32,
         });
         physical += i64::from(size);
     }

@@ -18,7 +18,7 @@ pub(crate) mod segment;
 
 use crate::batch::AppendBatch;
 use crate::error::NotWritable;
-use crate::index::{now_ms, IndexEntry};
+use crate::index::now_ms;
 use crate::platform::MapWriter;
 use crate::queue::Queue;
 use crate::types::Appended;
@@ -38,7 +38,8 @@ pub(crate) const BLANK_BYTES: usize = 8;
 /// A record that is in the log and not yet in its consume queue.
 #[derive(Debug)]
 pub(crate) struct Descriptor {
-    pub queue: Arc<Queue>,
+    /// Which of [`Pending::queues`] it goes to.
+    pub queue: usize,
     pub queue_offset: i64,
     pub physical: i64,
     pub size: i32,
@@ -46,8 +47,6 @@ pub(crate) struct Descriptor {
     pub store_timestamp: i64,
     pub enters_queue: bool,
     pub messages: i16,
-    /// Entries of [`Pending::keys`] that are this record's.
-    pub key_count: u32,
 }
 
 impl Descriptor {
@@ -61,7 +60,16 @@ impl Descriptor {
 #[derive(Debug, Default)]
 pub(crate) struct Pending {
     pub descriptors: Vec<Descriptor>,
-    pub keys: Vec<IndexEntry>,
+    /// The queues of the descriptors, one for each stretch of neighbours that have the same.
+    pub queues: Vec<Arc<Queue>>,
+}
+
+impl Pending {
+    /// Forgets everything, keeps the memory.
+    pub fn clear(&mut self) {
+        self.descriptors.clear();
+        self.queues.clear();
+    }
 }
 
 /// The end of the log; everything in here is written under the append lock.

@@ -3,9 +3,10 @@
 use super::{Descriptor, Log};
 use crate::batch::Facts;
 use crate::error::{AppendError, NotWritable};
-use crate::index::{entries_from, IndexEntry, IndexedRecord, KnownProperties};
-use crate::queue::QueueTable;
+use crate::index::KnownProperties;
+use crate::queue::{Queue, QueueTable};
 use ferromq_protocol::record::{self, RecordError, RecordView};
+use std::sync::Arc;
 use std::time::Instant;
 
 /// How far raw appends have been looked through. Guarded by its lock, which is taken before the append lock.
@@ -75,14 +76,14 @@ impl Log {
     /// Leaves every complete record between `from` and `end` for dispatch; returns where the first incomplete one starts.
     fn push_complete(&self, from: i64, end: i64, queues: &QueueTable, delay_levels: &[i64]) -> i64 {
         let mut at = from;
-        let (mut descriptors, mut keys) = (Vec::new(), Vec::new());
+        let mut described = Vec::new();
         while let Some(segment) = self.segment_at(at).filter(|_| at < end) {
             let stop = end.min(segment.end());
             let (from, to) = ((at - segment.base) as usize, (stop - segment.base) as usize);
             let Some(bytes) = segment.share(from, to).ok().flatten() else { break };
             match record::parse(&bytes, false) {
                 Ok(view) => {
-                    descriptors.push(describe(&view, at, queues, delay_levels, &mut keys));
+                    described.push(describe(&view, at, queues, delay_levels));
                     at += view.len() as i64;
                 }
                 Err(RecordError::Blank { .. }) => at = segment.end(),
@@ -94,34 +95,32 @@ impl Log {
             }
         }
         let mut tail = self.tail.lock();
-        self.count_pushed(descriptors.len());
-        tail.last_timestamp = descriptors.iter().map(|d| d.store_timestamp).fold(tail.last_timestamp, i64::max);
-        tail.pending.descriptors.append(&mut descriptors);
-        tail.pending.keys.append(&mut keys);
+        self.count_pushed(described.len());
+        for (queue, mut descriptor) in described {
+            tail.last_timestamp = tail.last_timestamp.max(descriptor.store_timestamp);
+            descriptor.queue = tail.pending.queues.len();
+            tail.pending.queues.push(queue);
+            tail.pending.descriptors.push(descriptor);
+        }
         at
     }
 }
 
-/// What dispatch has to know of a record in the log.
-pub(crate) fn describe(
+/// What dispatch has to know of a record in the log, and the queue of the record.
+fn describe(
     view: &RecordView<'_>,
     physical: i64,
     queues: &QueueTable,
     delay_levels: &[i64],
-    keys: &mut Vec<IndexEntry>,
-) -> Descriptor {
-    let (topic, properties, sys_flag) = (view.topic(), view.properties(), view.sys_flag());
+) -> (Arc<Queue>, Descriptor) {
     let store_timestamp = view.store_timestamp();
-    let known = KnownProperties::of(properties);
-    let facts = Facts::of(topic, sys_flag, &known);
-    let before = keys.len();
-    entries_from(&IndexedRecord { topic, properties, sys_flag, physical, store_timestamp }, &known, keys);
-    let queue = queues.find_or_create(topic, view.queue_id());
+    let facts = Facts::of(view.topic(), view.sys_flag(), &KnownProperties::of(view.properties()));
+    let queue = queues.find_or_create(view.topic(), view.queue_id());
     if facts.enters_queue {
         queue.raise_next_offset(view.queue_offset(), facts.messages);
     }
-    Descriptor {
-        queue,
+    let descriptor = Descriptor {
+        queue: 0,
         queue_offset: view.queue_offset(),
         physical,
         size: view.len() as i32,
@@ -129,6 +128,6 @@ pub(crate) fn describe(
         store_timestamp,
         enters_queue: facts.enters_queue,
         messages: facts.messages,
-        key_count: (keys.len() - before) as u32,
-    }
+    };
+    (queue, descriptor)
 }

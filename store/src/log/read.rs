@@ -13,6 +13,9 @@ use std::io;
 /// Bytes from the front of a record in which its store time lies, whatever the hosts.
 const TIME_BYTES: usize = 76;
 
+/// Bytes behind the end of the log that are in memory, since they were written a moment ago.
+const JUST_WRITTEN_BYTES: u64 = 64 << 20;
+
 impl Log {
     /// Data from here on is read through the map.
     pub fn mapped_from(&self, mapped_bytes: u64) -> i64 {
@@ -101,7 +104,8 @@ impl Log {
 impl LogSource for Log {
     fn read(&self, from: i64, max: usize) -> io::Result<Option<(i64, Bytes)>> {
         let from = from.max(self.min_offset());
-        let bytes = self.raw_at(from, max, i64::MAX, i64::MAX).map_err(io::Error::other)?;
+        let mapped_from = self.mapped_from(JUST_WRITTEN_BYTES);
+        let bytes = self.raw_at(from, max, i64::MAX, mapped_from).map_err(io::Error::other)?;
         Ok(bytes.map(|bytes| (from, bytes)))
     }
 }

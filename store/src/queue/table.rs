@@ -8,7 +8,7 @@ use crate::error::OpenError;
 use crate::known::Listed;
 use crate::open_files::OpenFiles;
 use crate::options::StoreOptions;
-use parking_lot::{Mutex, RwLock};
+use parking_lot::{Mutex, RwLock, RwLockReadGuard};
 use std::collections::{HashMap, HashSet};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -42,6 +42,28 @@ pub(crate) struct QueueTable {
     removed: AtomicBool,
     /// Bounds how many files are open.
     pub files: Arc<OpenFiles>,
+}
+
+/// The table while nobody changes it.
+pub(crate) struct Reading<'a>(RwLockReadGuard<'a, HashMap<Arc<str>, Arc<Topic>>>);
+
+impl Reading<'_> {
+    /// The queue, if there is one.
+    pub fn find(&self, topic: &str, id: i32) -> Option<Arc<Queue>> {
+        let queues = self.0.get(topic)?.queues.read();
+        // Mostly the numbers are those from 0 on: then one queue is looked at instead of several.
+        let guess = usize::try_from(id).ok().and_then(|at| queues.get(at));
+        if let Some(queue) = guess.filter(|queue| queue.id == id) {
+            return Some(queue.clone());
+        }
+        let at = queues.binary_search_by_key(&id, |queue| queue.id).ok()?;
+        queues.get(at).cloned()
+    }
+
+    /// Lets others change the table while `change` runs.
+    pub fn pause<T>(&mut self, change: impl FnOnce() -> T) -> T {
+        RwLockReadGuard::unlocked(&mut self.0, change)
+    }
 }
 
 impl QueueTable {
@@ -86,10 +108,12 @@ impl QueueTable {
 
     /// The queue, if there is one.
     pub fn find(&self, topic: &str, id: i32) -> Option<Arc<Queue>> {
-        let topic = self.topics.read().get(topic).cloned()?;
-        let queues = topic.queues.read();
-        let at = queues.binary_search_by_key(&id, |queue| queue.id).ok()?;
-        queues.get(at).cloned()
+        self.read().find(topic, id)
+    }
+
+    /// For several look-ups.
+    pub fn read(&self) -> Reading<'_> {
+        Reading(self.topics.read())
     }
 
     /// The queue; created when missing.
