@@ -1,5 +1,5 @@
 //! A data directory changes hands: written by our broker and read back through Apache's, and the reverse, after clean stops and after
-//! SIGKILL under load. Its log lies in two directories, and Apache's consume queues have extensions, which ours do not write.
+//! SIGKILL under load. Its log lies in two directories, its consume queues have extensions.
 #![allow(clippy::unwrap_used, reason = "tests")]
 mod support;
 
@@ -15,10 +15,12 @@ const TOPIC: &str = "Moved";
 const MODES: [&str; 3] = ["sync", "ordered", "batch"];
 const COUNT: &str = "150";
 
-/// File sizes that both brokers are given: small, so that the log has several files.
-const SIZES: [(&str, &str); 4] = [
+/// Settings that both brokers are given: small files, so that there are several of each kind. Units do not divide all sizes.
+const SETTINGS: [(&str, &str); 6] = [
     ("mappedFileSizeCommitLog", "262144"),
-    ("mappedFileSizeConsumeQueue", "2000"),
+    ("mappedFileSizeConsumeQueue", "1990"),
+    ("enableConsumeQueueExt", "true"),
+    ("mappedFileSizeConsumeQueueExt", "1234"),
     ("maxHashSlotNum", "1000"),
     ("maxIndexNum", "4000"),
 ];
@@ -42,6 +44,8 @@ fn check(data: &Path, records: usize) {
     assert!(commit_log.iter().all(|dir| std::fs::read_dir(dir).unwrap().count() > 0));
     let options = DirectoryOptions { root: data.to_path_buf(), commit_log, ..Default::default() };
     let seen = verify(&Directory::open(options).unwrap(), &mut |finding| println!("{finding}")).unwrap();
+    let extension = data.join("consumequeue_ext").join(TOPIC).join("0");
+    assert!(std::fs::read_dir(extension).unwrap().count() > 1);
     assert!(seen.damages == 0 && seen.records >= records as u64, "{seen:?}");
 }
 
@@ -54,6 +58,15 @@ fn consume_some(namesrv: &str, release: Release, group: &str, tags: &str, count:
     events(&Java::peer(PeerOptions::new(release, HeaderCodec::Json), &args).unwrap().finish().unwrap(), "GOT")
 }
 
+/// Those with one tag are found by it: the broker reads tags where the consume queue says.
+fn by_tag(namesrv: &str, release: Release, sent: &[Event]) {
+    // Messages 0, 3, 6... of each producer have it.
+    let number = |event: &Event| event.key.rsplit('-').next().unwrap().parse::<usize>().unwrap();
+    let tagged: Vec<Event> = sent.iter().filter(|event| number(event) % 3 == 0).cloned().collect();
+    let found = consume_some(namesrv, release, "G_tagged", "TagA", tagged.len());
+    assert_eq!((places(&found), tagged.len()), (places(&tagged), 150));
+}
+
 fn same(sent: &[Event], got: &[Event]) {
     assert_eq!(keys(sent).len(), 450);
     assert_eq!(places(sent), places(got));
@@ -64,7 +77,7 @@ async fn ours(data: &Path) -> Cluster {
     let mut builder = Cluster::builder()
         .property("storePathRootDir", &data.display().to_string())
         .property("storePathCommitLog", &log_directories(data));
-    for (name, value) in SIZES {
+    for (name, value) in SETTINGS {
         builder = builder.property(name, value);
     }
     builder.start().await.unwrap()
@@ -72,8 +85,8 @@ async fn ours(data: &Path) -> Cluster {
 
 fn theirs(release: Release, folder: &Path, data: &Path) -> (Apache, Apache) {
     let ns = Apache::name_server(release, folder).unwrap();
-    let sizes: String = SIZES.iter().map(|(name, value)| format!("{name}={value}\n")).collect();
-    let settings = format!("{sizes}storePathCommitLog={}\nenableConsumeQueueExt=true\n", log_directories(data));
+    let settings: String = SETTINGS.iter().map(|(name, value)| format!("{name}={value}\n")).collect();
+    let settings = format!("{settings}storePathCommitLog={}\n", log_directories(data));
     let broker = Apache::broker(release, folder, data, "broker-a", &ns.address, &settings).unwrap();
     (ns, broker)
 }
@@ -97,6 +110,7 @@ async fn written_by_us_read_by_apache() {
         tokio::task::spawn_blocking(move || {
             let (ns, broker) = theirs(release, &path, &data);
             same(&sent, &consume(&ns.address, release, sent.len()));
+            by_tag(&ns.address, release, &sent);
             broker.kill();
             ns.kill();
         })
@@ -131,9 +145,7 @@ async fn written_by_apache_read_by_us() {
         tokio::task::spawn_blocking(move || {
             let got = consume(&namesrv, release, sent.len());
             same(&sent, &got);
-            let tagged: Vec<Event> = got.into_iter().filter(|event| event.tag == "TagA").collect();
-            let found = consume_some(&namesrv, release, "G_tagged", "TagA", tagged.len());
-            assert_eq!((places(&found), tagged.len()), (places(&tagged), 150));
+            by_tag(&namesrv, release, &got);
             let more =
                 Java::peer(PeerOptions::new(release, HeaderCodec::Json), &["produce", &namesrv, TOPIC, "async", "40"])
                     .unwrap();
