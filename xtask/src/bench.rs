@@ -1,5 +1,5 @@
 //! `cargo xtask bench [WHAT]`: the benchmarks, each a program of its own. Without a name it is the broker's.
-use crate::{bench_bridge, bench_broker, bench_namesrv};
+use crate::{bench_bridge, bench_broker, bench_namesrv, bench_store};
 
 /// Runs the command; arguments behind the name are those of the benchmark.
 pub fn main(args: &[String]) -> Result<(), String> {
@@ -8,6 +8,7 @@ pub fn main(args: &[String]) -> Result<(), String> {
         Some("broker") => bench_broker::main(&args[1..]),
         Some("namesrv") => bench_namesrv::main("ferromq-namesrv", "rates", &args[1..]),
         Some("delay") => bench_namesrv::main("ferromq-broker", "delay", &args[1..]),
+        Some("store") => bench_store::main(&args[1..]),
         _ => bench_broker::main(args),
     }
 }

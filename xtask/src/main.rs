@@ -6,6 +6,7 @@ mod bench;
 mod bench_bridge;
 mod bench_broker;
 mod bench_namesrv;
+mod bench_store;
 mod demo;
 mod gen;
 mod package;
