@@ -38,7 +38,7 @@ pub fn set(service: &Service, wanted: SetMessageRequestMode) -> Result<(), Refus
         return Err(Refusal::new(response::NO_PERMISSION, "retry topic is not allowed to set mode"));
     }
     if !service.topics.contains(&wanted.topic) {
-        let remark = format!("The topic[{}] not exist", wanted.topic);
+        let remark = format!("topic[{}] not exist", wanted.topic);
         return Err(Refusal::new(response::TOPIC_NOT_EXIST, remark));
     }
     if service.groups.find(&wanted.consumer_group, &service.config()).is_none() {
