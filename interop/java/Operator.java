@@ -70,7 +70,7 @@ public class Operator {
         for (String arg : Arrays.asList(args).subList(1, args.length)) {
             VALUES.put(arg.substring(0, arg.indexOf('=')), arg.substring(arg.indexOf('=') + 1));
         }
-        hurry();
+        Common.hurry(Thread.currentThread());
         for (String line : Files.readAllLines(Paths.get(args[0]))) {
             line = line.trim();
             if (line.isEmpty() || line.startsWith("#")) {
@@ -91,34 +91,6 @@ public class Operator {
         }
         OUT.flush();
         Runtime.getRuntime().halt(0);
-    }
-
-    /** Every command ends with its client, which waits for a thread that sleeps up to 3 s: it is woken, then and only then. */
-    static void hurry() {
-        Thread main = Thread.currentThread();
-        Thread waker = new Thread(() -> {
-            Thread[] all = new Thread[1000];
-            try {
-                while (true) {
-                    Thread.sleep(20);
-                    int running = in(main, "join") ? Thread.enumerate(all) : 0;
-                    for (int n = 0; n < running; n++) {
-                        if (all[n].getName().startsWith("NettyEventExecut") && in(all[n], "poll")) {
-                            all[n].interrupt();
-                        }
-                    }
-                }
-            } catch (InterruptedException e) {
-                Thread.currentThread().interrupt();
-            }
-        });
-        waker.setDaemon(true);
-        waker.start();
-    }
-
-    /** Whether a thread is waiting in a method of this name. */
-    static boolean in(Thread thread, String method) {
-        return Arrays.stream(thread.getStackTrace()).limit(7).anyMatch(frame -> frame.getMethodName().equals(method));
     }
 
     static void step(String line) throws Exception {

@@ -1,8 +1,7 @@
-import java.io.PrintStream;
-import java.lang.reflect.Method;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.Collection;
+import java.util.Collections;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
@@ -10,7 +9,6 @@ import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.TimeUnit;
-import java.util.concurrent.atomic.AtomicInteger;
 import org.apache.rocketmq.client.consumer.DefaultLitePullConsumer;
 import org.apache.rocketmq.client.consumer.DefaultMQPushConsumer;
 import org.apache.rocketmq.client.consumer.MessageSelector;
@@ -21,12 +19,8 @@ import org.apache.rocketmq.client.consumer.listener.MessageListenerOrderly;
 import org.apache.rocketmq.client.producer.DefaultMQProducer;
 import org.apache.rocketmq.client.producer.LocalTransactionState;
 import org.apache.rocketmq.client.producer.RequestCallback;
-import org.apache.rocketmq.client.producer.SendCallback;
-import org.apache.rocketmq.client.producer.SendResult;
-import org.apache.rocketmq.client.producer.SendStatus;
 import org.apache.rocketmq.client.producer.TransactionListener;
 import org.apache.rocketmq.client.producer.TransactionMQProducer;
-import org.apache.rocketmq.client.producer.selector.SelectMessageQueueByHash;
 import org.apache.rocketmq.client.utils.MessageUtil;
 import org.apache.rocketmq.common.consumer.ConsumeFromWhere;
 import org.apache.rocketmq.common.message.Message;
@@ -50,20 +44,13 @@ import org.apache.rocketmq.tools.command.MQAdminStartup;
  *   reply NAMESRV TOPIC GROUP [pad=BYTES]                       replies, until standard input closes
  *   admin COMMAND [ARGUMENT ...]                                mqadmin, as its script calls it
  *
- * One line per event on standard output: REPLIED key; SENT key queue offset broker (of a transaction: in the half topic); CHECK key; GOT key queue offset tag reconsumed broker; READY;
- * DONE n at the end of every step. fail=1 lets the listener fail every message once. A message's key is `<mode>-<n>`; its
- * body is `body of <key>`, padded to `pad` bytes; the tag cycles through TagA, TagB, TagC.
+ * One line per event on standard output: REPLIED key; SENT key queue offset broker (of a transaction: in the half topic); CHECK
+ * key; GOT key queue offset tag reconsumed broker milliseconds; READY; DONE n at the end of every step. fail=1 lets the listener
+ * fail every message once. For the messages see Common.
  */
 public class Peer {
-    static final PrintStream OUT = new PrintStream(System.out, true, StandardCharsets.UTF_8);
-    static final int WAIT_SECONDS = 150;
-
-    static synchronized void say(String line) {
-        OUT.println(line);
-    }
-
     public static void main(String[] args) throws Exception {
-        System.setErr(OUT); // in one stream, traces stay with the step that they belong to
+        System.setErr(Common.OUT); // in one stream, traces stay with the step that they belong to
         try {
             List<String> step = new ArrayList<>();
             for (String arg : args) {
@@ -86,124 +73,38 @@ public class Peer {
         String[] a = step.toArray(new String[0]);
         switch (a[0]) {
             case "produce":
-                produce(a[1], a[2], a[3], Integer.parseInt(a[4]), Integer.parseInt(option(a, "pad", "0")));
+                produce(a[1], a[2], a[3], Integer.parseInt(a[4]), a);
                 break;
             case "consume":
-                consume(a[1], a[2], a[3], a[4], a[5], Integer.parseInt(a[6]), option(a, "fail", "0").equals("1"));
+                consume(a[1], a[2], a[3], a[4], a[5], Integer.parseInt(a[6]), Common.number(a, "fail", 0) == 1);
                 break;
             case "transact":
                 transact(a[1], a[2], a[3], Integer.parseInt(a[4]), a[5], a[6],
-                    Integer.parseInt(option(a, "checks", "0")));
+                    Common.number(a, "checks", 0));
                 break;
             case "request":
-                request(a[1], a[2], Integer.parseInt(a[3]), Integer.parseInt(option(a, "pad", "0")));
+                request(a[1], a[2], Integer.parseInt(a[3]), Common.number(a, "pad", 0));
                 break;
             case "reply":
-                reply(a[1], a[2], a[3], Integer.parseInt(option(a, "pad", "0")));
+                reply(a[1], a[2], a[3], Common.number(a, "pad", 0));
                 break;
             case "admin":
                 MQAdminStartup.main0(step.subList(1, a.length).toArray(new String[0]), null);
-                say(""); // some commands leave their last line open
-                say("DONE 0");
+                Common.say(""); // some commands leave their last line open
+                Common.say("DONE 0");
                 break;
             default:
                 throw new IllegalArgumentException(a[0]);
         }
     }
 
-    static String option(String[] step, String name, String otherwise) {
-        for (String word : step) {
-            if (word.startsWith(name + "=")) {
-                return word.substring(name.length() + 1);
-            }
-        }
-        return otherwise;
-    }
-
-    static Message message(String topic, String mode, int n, int pad) {
-        String key = mode + "-" + n;
-        StringBuilder body = new StringBuilder("body of " + key);
-        while (body.length() < pad) {
-            body.append(" .");
-        }
-        String tag = new String[] {"TagA", "TagB", "TagC"}[n % 3];
-        Message m = new Message(topic, tag, key, body.toString().getBytes(StandardCharsets.UTF_8));
-        m.putUserProperty("n", String.valueOf(n));
-        return m;
-    }
-
-    static void sent(String mode, int n, SendResult r) {
-        if (r.getSendStatus() != SendStatus.SEND_OK) {
-            throw new IllegalStateException(r.toString());
-        }
-        say("SENT " + mode + "-" + n + " " + r.getMessageQueue().getQueueId() + " " + r.getQueueOffset() + " "
-            + r.getMessageQueue().getBrokerName());
-    }
-
-    static void produce(String namesrv, String topic, String mode, int count, int pad) throws Exception {
+    static void produce(String namesrv, String topic, String mode, int count, String[] options) throws Exception {
         DefaultMQProducer producer = new DefaultMQProducer("PG_interop_" + mode);
         producer.setNamesrvAddr(namesrv);
         producer.setSendMsgTimeout(10000);
         producer.start();
-        CountDownLatch left = new CountDownLatch(count);
-        AtomicInteger failed = new AtomicInteger();
-        if (mode.equals("batch")) {
-            for (int n = 0; n < count; n += 10) {
-                List<Message> list = new ArrayList<>();
-                for (int k = n; k < Math.min(n + 10, count); k++) {
-                    list.add(message(topic, mode, k, pad));
-                }
-                SendResult r = producer.send(list);
-                for (int k = 0; k < list.size(); k++) {
-                    say("SENT " + mode + "-" + (n + k) + " " + r.getMessageQueue().getQueueId() + " "
-                        + (r.getQueueOffset() + k) + " " + r.getMessageQueue().getBrokerName());
-                }
-            }
-        } else {
-            for (int i = 0; i < count; i++) {
-                int n = i;
-                Message m = message(topic, mode, n, pad);
-                switch (mode) {
-                    case "sync":
-                        sent(mode, n, producer.send(m));
-                        break;
-                    case "oneway":
-                        producer.sendOneway(m);
-                        break;
-                    case "ordered":
-                        sent(mode, n, producer.send(m, new SelectMessageQueueByHash(), "order-" + n % 7));
-                        break;
-                    case "async":
-                        producer.send(m, new SendCallback() {
-                            @Override
-                            public void onSuccess(SendResult r) {
-                                sent(mode, n, r);
-                                left.countDown();
-                            }
-
-                            @Override
-                            public void onException(Throwable e) {
-                                e.printStackTrace();
-                                failed.incrementAndGet();
-                                left.countDown();
-                            }
-                        });
-                        break;
-                    default:
-                        throw new IllegalArgumentException(mode);
-                }
-            }
-            if (mode.equals("async") && (!left.await(WAIT_SECONDS, TimeUnit.SECONDS) || failed.get() > 0)) {
-                throw new IllegalStateException("async sends failed: " + failed + ", open: " + left.getCount());
-            }
-        }
-        if (mode.equals("oneway")) {
-            // The frames are in the socket when a later request on the same connection has been answered.
-            for (MessageQueue q : producer.fetchPublishMessageQueues(topic)) {
-                producer.maxOffset(q);
-            }
-        }
-        say("DONE " + count);
+        Common.produce(producer, "", topic, mode, count, options);
+        Common.say("DONE " + count);
         producer.shutdown();
     }
 
@@ -239,9 +140,9 @@ public class Peer {
             public LocalTransactionState checkLocalTransaction(MessageExt m) {
                 if (!new String(m.getBody(), StandardCharsets.UTF_8).startsWith("body of " + m.getKeys())
                     || !m.getTopic().equals(topic)) {
-                    say("BAD check of " + m);
+                    Common.say("BAD check of " + m);
                 }
-                say("CHECK " + m.getKeys());
+                Common.say("CHECK " + m.getKeys());
                 if (checked.put(m.getKeys(), true) == null) {
                     left.countDown();
                 }
@@ -254,11 +155,11 @@ public class Peer {
         for (MessageQueue q : queues) {
             producer.maxOffset(q);
         }
-        say("READY");
+        Common.say("READY");
         for (int n = 0; n < count; n++) {
-            sent("tx", n, producer.sendMessageInTransaction(message(topic, "tx", n, n % 2 * 6000), null));
+            Common.sent("", "tx-" + n, producer.sendMessageInTransaction(Common.message(topic, "tx", n, n % 2 * 6000), null));
         }
-        if (!left.await(WAIT_SECONDS, TimeUnit.SECONDS)) {
+        if (!left.await(Common.WAIT_SECONDS, TimeUnit.SECONDS)) {
             throw new IllegalStateException("still waiting for checks of " + left.getCount() + " messages");
         }
         answers.submit(() -> { }).get(); // behind the answer to the last check
@@ -266,18 +167,9 @@ public class Peer {
         for (MessageQueue q : queues) {
             producer.maxOffset(q);
         }
-        say("DONE " + count);
+        Common.say("DONE " + count);
         producer.shutdown();
         answers.shutdown();
-    }
-
-    static void got(MessageExt m) {
-        say("GOT " + m.getKeys() + " " + m.getQueueId() + " " + m.getQueueOffset() + " " + m.getTags() + " "
-            + m.getReconsumeTimes() + " " + m.getBrokerName());
-        String body = new String(m.getBody(), StandardCharsets.UTF_8);
-        if (!body.startsWith("body of " + m.getKeys())) {
-            say("BAD body of " + m.getKeys() + ": " + body);
-        }
     }
 
     static MessageSelector selector(String expr) {
@@ -287,7 +179,7 @@ public class Peer {
     /** A reply in answer to the request of this key. */
     static void replied(String key, Message reply) {
         String body = reply == null ? "null" : new String(reply.getBody(), StandardCharsets.UTF_8);
-        say((body.startsWith("reply to " + key + " ") ? "REPLIED " : "BAD reply to ") + key);
+        Common.say((body.startsWith("reply to " + key + " ") ? "REPLIED " : "BAD reply to ") + key);
     }
 
     static void request(String namesrv, String topic, int count, int pad) throws Exception {
@@ -297,7 +189,7 @@ public class Peer {
         CountDownLatch left = new CountDownLatch(count / 2);
         for (int i = 0; i < count; i++) {
             int n = i;
-            Message m = message(topic, "request", n, pad);
+            Message m = Common.message(topic, "request", n, pad);
             if (n % 2 == 0) {
                 replied(m.getKeys(), producer.request(m, 60_000));
             } else {
@@ -318,10 +210,10 @@ public class Peer {
                 }, 60_000);
             }
         }
-        if (!left.await(WAIT_SECONDS, TimeUnit.SECONDS)) {
+        if (!left.await(Common.WAIT_SECONDS, TimeUnit.SECONDS)) {
             throw new IllegalStateException("replies missing: " + left.getCount());
         }
-        say("DONE " + count);
+        Common.say("DONE " + count);
         producer.shutdown();
     }
 
@@ -341,7 +233,7 @@ public class Peer {
                 }
                 try {
                     Message reply = MessageUtil.createReplyMessage(m, body.toString().getBytes(StandardCharsets.UTF_8));
-                    sent(m.getKeys(), 0, producer.send(reply, 10_000));
+                    Common.sent("", m.getKeys() + "-0", producer.send(reply, 10_000));
                 } catch (Exception e) {
                     e.printStackTrace();
                 }
@@ -349,11 +241,11 @@ public class Peer {
             return ConsumeConcurrentlyStatus.CONSUME_SUCCESS;
         });
         consumer.start();
-        say("READY");
+        Common.say("READY");
         while (System.in.read() >= 0) { }
         consumer.shutdown();
         producer.shutdown();
-        say("DONE 0");
+        Common.say("DONE 0");
     }
 
     /** Counts down per distinct key, and tells which ones have to fail this time. */
@@ -372,7 +264,7 @@ public class Peer {
             if (failFirst && times == 1) {
                 return true;
             }
-            got(m);
+            Common.got("", "GOT", m, m.getBrokerName());
             if (times == (failFirst ? 2 : 1)) {
                 left.countDown();
             }
@@ -382,7 +274,7 @@ public class Peer {
         void await(int count) throws Exception {
             if (count == 0) {
                 while (System.in.read() >= 0) { }
-            } else if (!left.await(WAIT_SECONDS, TimeUnit.SECONDS)) {
+            } else if (!left.await(Common.WAIT_SECONDS, TimeUnit.SECONDS)) {
                 throw new IllegalStateException("still waiting for " + left.getCount() + " messages");
             }
         }
@@ -404,7 +296,7 @@ public class Peer {
         consumer.setAwaitTerminationMillisWhenShutdown(10_000);
         consumer.subscribe(topic, selector(expr));
         if (mode.equals("broadcast")) {
-            broadcasting(consumer);
+            Common.broadcasting(consumer);
         }
         if (mode.equals("orderly")) {
             consumer.registerMessageListener((MessageListenerOrderly) (messages, context) -> {
@@ -428,19 +320,15 @@ public class Peer {
             });
         }
         consumer.start();
-        say("READY");
+        Common.say("READY");
         ledger.await(count);
         consumer.shutdown();
-        say("DONE " + ledger.seen.size());
+        Common.say("DONE " + ledger.seen.size());
     }
 
-    /** The enum lives in another package in each release line. */
-    @SuppressWarnings({"unchecked", "rawtypes"})
-    static void broadcasting(DefaultMQPushConsumer consumer) throws Exception {
-        for (Method m : DefaultMQPushConsumer.class.getMethods()) {
-            if (m.getName().equals("setMessageModel")) {
-                m.invoke(consumer, Enum.valueOf((Class) m.getParameterTypes()[0], "BROADCASTING"));
-            }
+    static void toBegin(DefaultLitePullConsumer consumer, Collection<MessageQueue> queues) throws Exception {
+        for (MessageQueue q : queues) {
+            consumer.seekToBegin(q);
         }
     }
 
@@ -450,29 +338,31 @@ public class Peer {
         consumer.setNamesrvAddr(ns);
         consumer.setConsumeFromWhere(ConsumeFromWhere.CONSUME_FROM_FIRST_OFFSET);
         consumer.setAutoCommit(false);
+        Collection<MessageQueue> queues = Collections.emptyList();
         if (mode.equals("litepull")) {
             consumer.subscribe(topic, selector(expr));
             consumer.start();
         } else {
             consumer.start();
-            Collection<MessageQueue> queues = consumer.fetchMessageQueues(topic);
+            queues = consumer.fetchMessageQueues(topic);
             consumer.assign(queues);
-            for (MessageQueue q : queues) {
-                consumer.seekToBegin(q);
-            }
+            toBegin(consumer, queues);
         }
-        say("READY");
-        long deadline = System.nanoTime() + TimeUnit.SECONDS.toNanos(WAIT_SECONDS);
+        Common.say("READY");
+        long deadline = System.nanoTime() + TimeUnit.SECONDS.toNanos(Common.WAIT_SECONDS);
         while (ledger.seen.size() < count && System.nanoTime() < deadline) {
-            for (MessageExt m : consumer.poll(1000)) {
-                ledger.fails(m);
-            }
+            List<MessageExt> came = consumer.poll(1000);
+            came.forEach(ledger::fails);
             consumer.commitSync();
+            if (came.isEmpty()) {
+                // A pull that was under way when this client was told to seek may have taken messages along.
+                toBegin(consumer, queues);
+            }
         }
         if (ledger.seen.size() < count) {
             throw new IllegalStateException("got " + ledger.seen.size() + " of " + count);
         }
         consumer.shutdown();
-        say("DONE " + ledger.seen.size());
+        Common.say("DONE " + ledger.seen.size());
     }
 }

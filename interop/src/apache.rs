@@ -1,6 +1,6 @@
 //! Apache's own name server and broker, on free loopback ports, in a folder of the caller.
 use crate::java::{write_logging, JVM};
-use crate::{free_port_triple, Jars, Java, JavaError, Release};
+use crate::{free_port_triple, Jars, JavaError, Process, Release};
 use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -20,7 +20,7 @@ const GET_BROKER_CLUSTER_INFO: i32 = 106;
 pub struct Apache {
     /// `127.0.0.1:port`.
     pub address: String,
-    process: Java,
+    process: Process,
 }
 
 impl Apache {
@@ -111,7 +111,7 @@ impl Apache {
         java.args(jvm).arg("-XX:MaxDirectMemorySize=1g");
         java.arg(format!("-Duser.home={}", folder.display())).env("ROCKETMQ_HOME", &home).env("HOME", folder);
         java.arg("-cp").arg(&jars.class_path).arg(class).arg("-c").arg(conf);
-        let mut process = Java::start(java)?;
+        let mut process = Process::start(java)?;
         let address = format!("127.0.0.1:{port}");
         process.wait_for("The ")?; // "The broker[...] boot success", "The Name Server boot success"
         Ok(Apache { address, process })

@@ -44,12 +44,13 @@ impl Jars {
             fetch(&folder, release)?;
             fs::write(&complete, "").map_err(|e| format!("cannot write {}: {e}", complete.display()))?;
         }
-        for program in ["Peer", "Operator"] {
-            let source = here.join("java").join(format!("{program}.java"));
-            let class = folder.join("classes").join(format!("{program}.class"));
-            if modified(&class) < modified(&source) {
-                compile(&folder, &source)?;
-            }
+        let source = |program: &&str| here.join("java").join(format!("{program}.java"));
+        let class = |program: &&str| folder.join("classes").join(format!("{program}.class"));
+        let programs = release.programs();
+        // They use each other: one that is new makes all of them new.
+        let newest = programs.iter().map(|program| modified(&source(program))).max().flatten();
+        if programs.iter().any(|program| modified(&class(program)) < newest) {
+            compile(&folder, &programs.iter().map(source).collect::<Vec<_>>())?;
         }
         let class_path = format!("{}/classes:{}/lib/*", folder.display(), folder.display());
         Ok(Jars { folder, class_path })
@@ -65,7 +66,7 @@ fn fetch(folder: &Path, release: Release) -> Result<(), String> {
         "<project xmlns=\"http://maven.apache.org/POM/4.0.0\"><modelVersion>4.0.0</modelVersion>\
          <groupId>ferromq</groupId><artifactId>interop</artifactId><version>1</version><dependencies>",
     );
-    for part in ["client", "broker", "namesrv", "tools"] {
+    for part in release.parts() {
         pom.push_str(&format!(
             "<dependency><groupId>org.apache.rocketmq</groupId><artifactId>rocketmq-{part}</artifactId>\
              <version>{}</version></dependency>",
@@ -79,11 +80,11 @@ fn fetch(folder: &Path, release: Release) -> Result<(), String> {
     must(&mut maven, "Maven could not fetch the official jars")
 }
 
-fn compile(folder: &Path, source: &Path) -> Result<(), String> {
+fn compile(folder: &Path, sources: &[PathBuf]) -> Result<(), String> {
     let mut javac = Command::new("javac");
     javac.arg("-nowarn").arg("-cp").arg(format!("{}/lib/*", folder.display()));
-    javac.arg("-d").arg(folder.join("classes")).arg(source);
-    must(&mut javac, "javac refused a test program")
+    javac.arg("-d").arg(folder.join("classes")).args(sources);
+    must(&mut javac, "javac refused the test programs")
 }
 
 fn must(command: &mut Command, what: &str) -> Result<(), String> {

@@ -1,11 +1,12 @@
 //! The official Java clients of both releases, with both header codecs, against our broker and name server.
 #![allow(clippy::unwrap_used, reason = "tests")]
+#[macro_use]
 mod support;
 
 use ferromq_interop::{HeaderCodec, Java, PeerOptions, Release};
 use ferromq_testing::Cluster;
 use std::collections::BTreeSet;
-use support::{assert_gapless, assert_in_order, events, keys, places, skipped, step, Event};
+use support::{assert_gapless, assert_in_order, events, keys, places, step, Event};
 
 const MODES: [&str; 5] = ["sync", "async", "oneway", "ordered", "batch"];
 const COUNT: usize = 60;
@@ -87,16 +88,10 @@ async fn all_modes(release: Release, codec: HeaderCodec) {
     cluster.shutdown().await;
 }
 
-macro_rules! all_modes {
-    ($($name:ident: $release:ident $codec:ident),*) => { $(
-        /// Every producer and consumer mode of this release with this codec.
-        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-        async fn $name() {
-            if !skipped(stringify!($name)) {
-                all_modes(Release::$release, HeaderCodec::$codec).await;
-            }
-        }
-    )* };
+with_clients! {
+    all_modes:
+    java_540_json V5_4_0 Json Gate,
+    java_540_binary V5_4_0 Binary Gate,
+    java_497_json V4_9_7 Json Gate,
+    java_497_binary V4_9_7 Binary Full,
 }
-
-all_modes!(java_540_json: V5_4_0 Json, java_540_binary: V5_4_0 Binary, java_497_json: V4_9_7 Json, java_497_binary: V4_9_7 Binary);

@@ -12,15 +12,29 @@ mod transcript;
 use ferromq_interop::{Apache, Java, Release};
 use ferromq_testing::Cluster;
 use std::path::{Path, PathBuf};
-use support::skipped;
+use support::{runs, When};
 use transcript::{compare, Step};
 
 fn steps_file() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests").join("mqadmin").join("steps.txt")
 }
 
+/// Files that steps name.
+const FILES: [(&str, &str); 2] = [
+    (
+        "topics.json",
+        r#"[{"topicName":"ListedA","readQueueNums":2,"writeQueueNums":2,"perm":6},
+            {"topicName":"ListedB","readQueueNums":3,"writeQueueNums":3,"perm":6}]"#,
+    ),
+    ("groups.json", r#"[{"groupName":"G_listed_a"},{"groupName":"G_listed_b","retryMaxTimes":3}]"#),
+];
+
 /// What the tool says to one name server and its broker.
 fn operate(release: Release, namesrv: &str, broker: &str, folder: &Path) -> Vec<Step> {
+    std::fs::create_dir_all(folder).unwrap();
+    for (name, text) in FILES {
+        std::fs::write(folder.join(name), text).unwrap();
+    }
     let values = [("namesrv", namesrv), ("broker", broker), ("folder", &folder.display().to_string())];
     transcript::parse(&Java::operate(release, &steps_file(), &values).unwrap())
 }
@@ -41,7 +55,9 @@ fn apache(release: Release) -> Vec<Step> {
 async fn ours(release: Release) -> Vec<Step> {
     let cluster = Cluster::builder().property("traceTopicEnable", "true").start().await.unwrap();
     let (namesrv, broker) = (cluster.namesrv_addr(), cluster.broker_addr(0));
-    let run = move || operate(release, &namesrv, &broker, tempfile::tempdir().unwrap().path());
+    let folder = tempfile::tempdir().unwrap();
+    let export = folder.path().join("export");
+    let run = move || operate(release, &namesrv, &broker, &export);
     let steps = tokio::task::spawn_blocking(run).await.unwrap();
     cluster.shutdown().await;
     steps
@@ -57,7 +73,7 @@ async fn mqadmin(release: Release) {
 /// mqadmin 5.4.0 prints the same about our servers as about Apache's.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn mqadmin_540() {
-    if !skipped("mqadmin_540") {
+    if runs("mqadmin_540", When::Gate) {
         mqadmin(Release::V5_4_0).await;
     }
 }
@@ -65,7 +81,7 @@ async fn mqadmin_540() {
 /// mqadmin 4.9.7 prints the same about our servers as about Apache's 5.4.0.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn mqadmin_497() {
-    if std::env::var_os("FERROMQ_FULL").is_some() && !skipped("mqadmin_497") {
+    if runs("mqadmin_497", When::Full) {
         mqadmin(Release::V4_9_7).await;
     }
 }

@@ -1,12 +1,13 @@
 //! What a broker does with a message's properties for the official Java clients of both releases, with both header codecs:
 //! SQL92 filters, and requests with replies.
 #![allow(clippy::unwrap_used, reason = "tests")]
+#[macro_use]
 mod support;
 
 use ferromq_interop::{HeaderCodec, Java, PeerOptions, Release};
 use ferromq_testing::Cluster;
 use std::collections::BTreeSet;
-use support::{events, keys, skipped, step};
+use support::{events, keys, step};
 
 const COUNT: usize = 60;
 const REQUESTS: &str = "10";
@@ -66,7 +67,7 @@ fn replies(options: PeerOptions, namesrv: &str, topic: &str) {
     assert_eq!(events(&sent, "SENT").len(), 2 * REQUESTS.parse::<usize>().unwrap(), "{sent:#?}");
 }
 
-async fn both(release: Release, codec: HeaderCodec) {
+async fn filters_and_replies(release: Release, codec: HeaderCodec) {
     let cluster = Cluster::builder().property("enablePropertyFilter", "true").start().await.unwrap();
     cluster.create_topic("Filtered", 4).await.unwrap();
     cluster.create_topic("Asked", 4).await.unwrap();
@@ -81,16 +82,10 @@ async fn both(release: Release, codec: HeaderCodec) {
     cluster.shutdown().await;
 }
 
-macro_rules! both {
-    ($($name:ident: $release:ident $codec:ident),*) => { $(
-        /// Filters and replies with this release and this codec.
-        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-        async fn $name() {
-            if !skipped(stringify!($name)) {
-                both(Release::$release, HeaderCodec::$codec).await;
-            }
-        }
-    )* };
+with_clients! {
+    filters_and_replies:
+    java_540_json V5_4_0 Json Gate,
+    java_540_binary V5_4_0 Binary Gate,
+    java_497_json V4_9_7 Json Gate,
+    java_497_binary V4_9_7 Binary Full,
 }
-
-both!(java_540_json: V5_4_0 Json, java_540_binary: V5_4_0 Binary, java_497_json: V4_9_7 Json, java_497_binary: V4_9_7 Binary);

@@ -1,5 +1,6 @@
 //! Transactions of the official Java producer: with our broker, and across a data directory that changes hands.
 #![allow(clippy::unwrap_used, reason = "tests")]
+#[macro_use]
 mod support;
 
 use ferromq_interop::{Apache, HeaderCodec, Java, PeerOptions, Release};
@@ -93,19 +94,13 @@ async fn java_producer(release: Release, codec: HeaderCodec) {
     cluster.shutdown().await;
 }
 
-macro_rules! java_producer {
-    ($($name:ident: $release:ident $codec:ident),*) => { $(
-        /// The transaction producer of this release with this codec.
-        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-        async fn $name() {
-            if !skipped(stringify!($name)) {
-                java_producer(Release::$release, HeaderCodec::$codec).await;
-            }
-        }
-    )* };
+with_clients! {
+    java_producer:
+    java_540_json V5_4_0 Json Gate,
+    java_540_binary V5_4_0 Binary Gate,
+    java_497_json V4_9_7 Json Gate,
+    java_497_binary V4_9_7 Binary Full,
 }
-
-java_producer!(java_540_json: V5_4_0 Json, java_540_binary: V5_4_0 Binary, java_497_json: V4_9_7 Json, java_497_binary: V4_9_7 Binary);
 
 fn theirs(release: Release, folder: &Path, data: &Path) -> (Apache, Apache) {
     let ns = Apache::name_server(release, folder).unwrap();

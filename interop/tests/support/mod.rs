@@ -1,6 +1,6 @@
 //! What the interop tests share: skipping with a reason, reading the lines of `Peer`, checking them.
 #![allow(dead_code)] // each test file uses its part
-use ferromq_interop::{missing_tools, Apache, Release};
+use ferromq_interop::{missing_tools, Apache, HeaderCodec, Java, JavaError, PeerOptions, Process, Release};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::path::Path;
@@ -8,9 +8,42 @@ use std::path::Path;
 /// True when the machine lacks a JDK or Maven; says so in a line that `cargo xtask test` counts.
 pub fn skipped(test: &str) -> bool {
     let Some(reason) = missing_tools() else { return false };
+    say_skipped(test, &reason);
+    true
+}
+
+/// Says that a test is skipped.
+pub fn say_skipped(test: &str, reason: &str) {
     // Not `println!`, which a test that passes keeps to itself.
     let _ = std::io::stdout().write_all(format!("SKIPPED {test}: {reason}\n").as_bytes());
-    true
+}
+
+/// When a test runs.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum When {
+    /// Always.
+    Gate,
+    /// With `FERROMQ_FULL=1` (`cargo xtask test --full`): it repeats others with another release or codec.
+    Full,
+}
+
+/// True when the test runs here and now.
+pub fn runs(test: &str, when: When) -> bool {
+    (when == When::Gate || std::env::var_os("FERROMQ_FULL").is_some()) && !skipped(test)
+}
+
+/// Tests of one scenario: name, release, codec, when.
+#[allow(unused_macros)] // as above
+macro_rules! with_clients {
+    ($scenario:ident: $($name:ident $release:ident $codec:ident $when:ident,)*) => { $(
+        #[doc = concat!("The scenario `", stringify!($scenario), "` with this release and this codec.")]
+        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+        async fn $name() {
+            if support::runs(stringify!($name), support::When::$when) {
+                $scenario(Release::$release, HeaderCodec::$codec).await;
+            }
+        }
+    )* };
 }
 
 /// Apache's name server and its broker `apache-a`, with everything they keep in `folder`.
@@ -38,31 +71,33 @@ pub struct Event {
     pub tag: String,
     pub reconsumed: i32,
     pub broker: String,
+    /// Milliseconds from its birth to its being stored where it was got.
+    pub waited: i64,
 }
 
-/// The events of all lines that begin with `prefix`.
+/// The events of all lines that begin with `prefix`, which is `SENT`, `GOT`, or one of these behind an agent's name.
 pub fn events(lines: &[String], prefix: &str) -> Vec<Event> {
     lines.iter().filter_map(|l| event(l, prefix)).collect()
 }
 
 fn event(line: &str, prefix: &str) -> Option<Event> {
-    let words: Vec<&str> = line.split(' ').collect();
-    match (*words.first()?, words.len()) {
-        (w, 5) if w == prefix => Some(Event {
-            key: words[1].into(),
-            queue: words[2].parse().unwrap(),
-            offset: words[3].parse().unwrap(),
-            tag: String::new(),
-            reconsumed: 0,
-            broker: words[4].into(),
-        }),
-        (w, 7) if w == prefix => Some(Event {
-            key: words[1].into(),
-            queue: words[2].parse().unwrap(),
-            offset: words[3].parse().unwrap(),
-            tag: words[4].into(),
-            reconsumed: words[5].parse().unwrap(),
-            broker: words[6].into(),
+    let words: Vec<&str> = line.strip_prefix(prefix)?.strip_prefix(' ')?.split(' ').collect();
+    let event = |broker: &str| Event {
+        key: words[0].into(),
+        queue: words[1].parse().unwrap(),
+        offset: words[2].parse().unwrap(),
+        tag: String::new(),
+        reconsumed: 0,
+        broker: broker.into(),
+        waited: 0,
+    };
+    match words.len() {
+        4 => Some(event(words[3])),
+        7 => Some(Event {
+            tag: words[3].into(),
+            reconsumed: words[4].parse().unwrap(),
+            waited: words[6].parse().unwrap(),
+            ..event(words[5])
         }),
         _ => None,
     }
@@ -99,6 +134,74 @@ pub fn assert_gapless(events: &[Event]) {
     }
 }
 
+/// Every queue's first deliveries came in the order of their offsets: what comes again does not count.
+pub fn assert_first_deliveries_in_order(all: &[Event]) {
+    let mut seen = BTreeSet::new();
+    let first: Vec<Event> = all.iter().filter(|e| seen.insert((e.queue, e.offset))).cloned().collect();
+    assert_in_order(&first);
+}
+
+/// How often each key came.
+pub fn times(events: &[Event]) -> BTreeMap<String, usize> {
+    let mut times = BTreeMap::new();
+    events.iter().for_each(|e| *times.entry(e.key.clone()).or_default() += 1);
+    times
+}
+
+/// Official clients that do what they are told (see Agent.java). Waits block the thread: the servers have others.
+pub struct Clients(pub Process);
+
+impl Clients {
+    pub fn java(release: Release, codec: HeaderCodec, namesrv: &str) -> Clients {
+        Clients(Java::agent(PeerOptions::new(release, codec), namesrv).unwrap())
+    }
+
+    /// Begins something; what is told to other names goes on beside it.
+    pub fn begin(&mut self, line: &str) {
+        self.0.tell(line).unwrap();
+    }
+
+    /// Does something, and returns when all that this name was told is done.
+    pub fn run(&mut self, line: &str) {
+        let done = format!("{} DONE", line.split(' ').nth(1).unwrap());
+        // Lines that nobody has read yet may be of what was told before.
+        self.0.drain();
+        let before = self.0.with(&done).len();
+        self.begin(line);
+        self.0.wait_count(&done, before + 1).unwrap();
+    }
+
+    /// What mqadmin prints.
+    pub fn admin(&mut self, command: &str) -> Vec<String> {
+        let from = self.0.seen.len();
+        self.run(&format!("admin tool {command}"));
+        self.0.seen[from..].iter().filter_map(|line| line.strip_prefix("tool SAYS ")).map(str::to_owned).collect()
+    }
+
+    pub fn events(&self, prefix: &str) -> Vec<Event> {
+        events(&self.0.seen, prefix)
+    }
+
+    /// Waits until these keys have come, each at least so often.
+    pub fn wait_for(&mut self, prefix: &str, wanted: &BTreeSet<String>, often: usize) -> Vec<Event> {
+        let complete = |came: &[Event]| {
+            let times = times(came);
+            wanted.iter().all(|key| times.get(key).is_some_and(|n| *n >= often))
+        };
+        if !complete(&self.events(prefix)) {
+            let what = format!("{} messages, {often} times, as {prefix}", wanted.len());
+            let waited: Result<String, JavaError> = self.0.wait_until(&what, |_, seen| complete(&events(seen, prefix)));
+            waited.unwrap();
+        }
+        self.events(prefix)
+    }
+
+    /// Ends the process; nothing may have gone wrong.
+    pub fn finish(self) -> Vec<String> {
+        self.0.finish().unwrap()
+    }
+}
+
 /// What a consumer of ours has taken, shared with its listener.
 #[derive(Clone)]
 pub struct Collected(std::sync::Arc<Inner>);
@@ -130,6 +233,7 @@ impl Collected {
             tag: m.tag().unwrap_or_default().to_string(),
             reconsumed: m.reconsume_times(),
             broker: m.broker_name().to_string(),
+            waited: m.store_timestamp() - m.born_timestamp(),
         });
         state.2.insert(key);
         self.0.changed.notify_waiters();
