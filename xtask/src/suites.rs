@@ -99,7 +99,7 @@ pub const SUITES: &[Suite] = &[
     },
     Suite {
         name: "interop",
-        what: "official clients and brokers, 5.4.0 and 4.9.7, both header codecs",
+        what: "official clients (Java 5.4.0, 4.9.7, 4.9.1, 4.3.2; C++) and brokers, both header codecs",
         needs: &[JDK, MAVEN],
         long: false,
         run: run_interop,
