@@ -1,4 +1,4 @@
-//! A queue in which messages wait by the million costs files, not memory. The rate is `benches/deep_queue.rs`'s business.
+//! A queue in which messages wait by the million costs files, not memory. The rate is `benches/scale/deep.rs`'s business.
 //!
 //! One test only: the memory of the whole process is looked at.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]

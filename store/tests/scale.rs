@@ -104,10 +104,13 @@ fn a_clean_start_opens_no_queue() {
     model.check(&open(&options));
 }
 
+/// What is done to the folder of a queue.
+type Change = (&'static str, fn(&Path));
+
 /// A queue whose files were changed after a clean stop is looked into: what is gone or damaged is built again from the log.
 #[test]
 fn changed_queues_are_looked_into() {
-    let change: [(&str, fn(&Path)); 4] = [
+    let changes: [Change; 4] = [
         ("a file is gone", |queue| std::fs::remove_file(&common::files(queue)[0]).unwrap()),
         ("the folder is gone", |queue| std::fs::remove_dir_all(queue).unwrap()),
         ("the file is empty", |queue| std::fs::write(&common::files(queue)[0], b"").unwrap()),
@@ -117,7 +120,7 @@ fn changed_queues_are_looked_into() {
             std::fs::write(path, vec![0; len as usize]).unwrap();
         }),
     ];
-    for (what, change) in change {
+    for (what, change) in changes {
         let dir = tempfile::tempdir().unwrap();
         let options = tiny(dir.path());
         let (mut model, store) = (Model::default(), open(&options));

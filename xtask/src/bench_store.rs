@@ -4,7 +4,7 @@
 use crate::run::{cargo, run};
 
 /// The benchmarks of the store, each with a table and a line of JSON per row.
-const PROGRAMS: &[&str] = &["speed"];
+const PROGRAMS: &[&str] = &["speed", "scale"];
 
 /// Runs the command; arguments are those of the programs. All of them run, whatever one misses.
 pub fn main(args: &[String]) -> Result<(), String> {
