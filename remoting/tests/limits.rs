@@ -69,16 +69,21 @@ async fn a_beginning_without_its_rest_stays_open_and_unanswered() {
     assert!(handler.reasons().is_empty());
 }
 
+/// Answers every request with 100 kB.
+fn answers_of_100_kb() -> Arc<Recorder> {
+    let answer = Bytes::from(vec![1u8; 100_000]);
+    Recorder::new(move |_, request, answers| {
+        let mut command = Command::response_to(&request, 0, None);
+        command.body = answer.clone();
+        answers.push(OutFrame::from(&command));
+    })
+}
+
 // A peer that asks and never reads: its requests are no longer read once enough answers wait.
 #[tokio::test]
 async fn a_slow_reader_is_not_read_from_and_goes_on_when_it_reads() {
     let limits = Limits { outgoing_bytes_pause: 100_000, batch_requests_max: 4, ..Limits::default() };
-    let answer = Bytes::from(vec![1u8; 100_000]);
-    let handler = Recorder::new(move |_, request, answers| {
-        let mut command = Command::response_to(&request, 0, None);
-        command.body = answer.clone();
-        answers.push(OutFrame::from(&command));
-    });
+    let handler = answers_of_100_kb();
     let (_server, addr) = server(limits, handler.clone()).await;
     let mut socket = TcpStream::connect(&addr).await.unwrap();
     const REQUESTS: usize = 2000;
@@ -265,12 +270,7 @@ async fn a_panicking_handler_costs_one_connection() {
 async fn answers_that_nobody_takes_are_bounded_in_total() {
     const PEERS: usize = 20;
     let limits = Limits { outgoing_bytes_total_max: 2_000_000, batch_requests_max: 1, ..Limits::default() };
-    let answer = Bytes::from(vec![1u8; 100_000]);
-    let handler = Recorder::new(move |_, request, answers| {
-        let mut command = Command::response_to(&request, 0, None);
-        command.body = answer.clone();
-        answers.push(OutFrame::from(&command));
-    });
+    let handler = answers_of_100_kb();
     let (_server, addr) = server(limits, handler.clone()).await;
     let segment: Vec<u8> = (0..200).flat_map(|i| frame_of(json(10, ""), i)).collect();
     let mut deaf = Vec::new();
@@ -293,7 +293,8 @@ async fn answers_that_nobody_takes_are_bounded_in_total() {
 // A request knows how long it waited for those before it, and the connection how many wait for their answers.
 #[tokio::test]
 async fn requests_know_their_age_and_their_number() {
-    let (ages, held): (Arc<Mutex<Vec<Duration>>>, Arc<Mutex<Vec<usize>>>) = (Arc::default(), Arc::default());
+    let ages: Arc<Mutex<Vec<Duration>>> = Arc::default();
+    let held: Arc<Mutex<Vec<usize>>> = Arc::default();
     let (seen, counted) = (ages.clone(), held.clone());
     let handler = Recorder::new(move |connection, request, _| {
         seen.lock().unwrap().push(connection.requests_age());
