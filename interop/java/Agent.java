@@ -113,8 +113,8 @@ public class Agent {
             : kind.getConstructor(String.class).newInstance(group);
     }
 
-    static void configure(String name, ClientConfig client) {
-        client.setNamesrvAddr(namesrv);
+    static void configure(String name, ClientConfig client) throws Exception {
+        Common.connect(client, namesrv);
         client.setInstanceName(name);
         client.setPollNameServerInterval(1000);
         client.setHeartbeatBrokerInterval(1000);

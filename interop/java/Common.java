@@ -7,6 +7,7 @@ import java.util.List;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
+import org.apache.rocketmq.client.ClientConfig;
 import org.apache.rocketmq.client.consumer.DefaultMQPushConsumer;
 import org.apache.rocketmq.client.producer.DefaultMQProducer;
 import org.apache.rocketmq.client.producer.SendCallback;
@@ -46,6 +47,16 @@ final class Common {
 
     static int number(String[] step, String name, int otherwise) {
         return Integer.parseInt(option(step, name, String.valueOf(otherwise)));
+    }
+
+    /** With patience for answers on a busy machine, which clients before 4.9 cannot be told. */
+    static void connect(ClientConfig client, String namesrv) throws Exception {
+        client.setNamesrvAddr(namesrv);
+        for (Method m : ClientConfig.class.getMethods()) {
+            if (m.getName().equals("setMqClientApiTimeout")) {
+                m.invoke(client, 30_000);
+            }
+        }
     }
 
     static Message message(String topic, String mode, int n, int pad) {

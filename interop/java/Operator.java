@@ -127,7 +127,7 @@ public class Operator {
     static DefaultMQProducer startProducer(String group) throws Exception {
         DefaultMQProducer made = new DefaultMQProducer(group);
         made.setInstanceName(group);
-        made.setNamesrvAddr(VALUES.get("namesrv"));
+        Common.connect(made, VALUES.get("namesrv"));
         made.setSendMsgTimeout(10000);
         made.start();
         return made;
@@ -154,7 +154,7 @@ public class Operator {
         producer.getDefaultMQProducerImpl().getmQClientFactory().sendHeartbeatToAllBrokerWithLock();
         consumer = new DefaultMQPushConsumer(group);
         consumer.setInstanceName("held");
-        consumer.setNamesrvAddr(VALUES.get("namesrv"));
+        Common.connect(consumer, VALUES.get("namesrv"));
         consumer.setConsumeFromWhere(ConsumeFromWhere.CONSUME_FROM_FIRST_OFFSET);
         consumer.setPollNameServerInterval(1000);
         consumer.subscribe(topic, "TagA || TagB");

@@ -100,7 +100,7 @@ public class Peer {
 
     static void produce(String namesrv, String topic, String mode, int count, String[] options) throws Exception {
         DefaultMQProducer producer = new DefaultMQProducer("PG_interop_" + mode);
-        producer.setNamesrvAddr(namesrv);
+        Common.connect(producer, namesrv);
         producer.setSendMsgTimeout(10000);
         producer.start();
         Common.produce(producer, "", topic, mode, count, options);
@@ -126,7 +126,7 @@ public class Peer {
         ExecutorService answers = Executors.newSingleThreadExecutor();
         CountDownLatch left = new CountDownLatch(checks);
         TransactionMQProducer producer = new TransactionMQProducer(group);
-        producer.setNamesrvAddr(namesrv);
+        Common.connect(producer, namesrv);
         producer.setSendMsgTimeout(10000);
         producer.setHeartbeatBrokerInterval(500);
         producer.setExecutorService(answers);
@@ -184,7 +184,7 @@ public class Peer {
 
     static void request(String namesrv, String topic, int count, int pad) throws Exception {
         DefaultMQProducer producer = new DefaultMQProducer("PG_interop_request");
-        producer.setNamesrvAddr(namesrv);
+        Common.connect(producer, namesrv);
         producer.start();
         CountDownLatch left = new CountDownLatch(count / 2);
         for (int i = 0; i < count; i++) {
@@ -219,10 +219,10 @@ public class Peer {
 
     static void reply(String namesrv, String topic, String group, int pad) throws Exception {
         DefaultMQProducer producer = new DefaultMQProducer("PG_interop_reply");
-        producer.setNamesrvAddr(namesrv);
+        Common.connect(producer, namesrv);
         producer.start();
         DefaultMQPushConsumer consumer = new DefaultMQPushConsumer(group);
-        consumer.setNamesrvAddr(namesrv);
+        Common.connect(consumer, namesrv);
         consumer.setConsumeFromWhere(ConsumeFromWhere.CONSUME_FROM_FIRST_OFFSET);
         consumer.subscribe(topic, "*");
         consumer.registerMessageListener((MessageListenerConcurrently) (messages, context) -> {
@@ -288,7 +288,7 @@ public class Peer {
         }
         Ledger ledger = new Ledger(count, failFirst);
         DefaultMQPushConsumer consumer = new DefaultMQPushConsumer(group);
-        consumer.setNamesrvAddr(ns);
+        Common.connect(consumer, ns);
         consumer.setConsumeFromWhere(ConsumeFromWhere.CONSUME_FROM_FIRST_OFFSET);
         // The retry topic of a new group exists from its first heartbeat on: its route is found by polling.
         consumer.setPollNameServerInterval(1000);
@@ -335,7 +335,7 @@ public class Peer {
     static void litePull(String ns, String topic, String group, String mode, String expr, int count) throws Exception {
         Ledger ledger = new Ledger(count, false);
         DefaultLitePullConsumer consumer = new DefaultLitePullConsumer(group);
-        consumer.setNamesrvAddr(ns);
+        Common.connect(consumer, ns);
         consumer.setConsumeFromWhere(ConsumeFromWhere.CONSUME_FROM_FIRST_OFFSET);
         consumer.setAutoCommit(false);
         Collection<MessageQueue> queues = Collections.emptyList();

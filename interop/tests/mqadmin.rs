@@ -19,6 +19,8 @@ fn steps_file() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests").join("mqadmin").join("steps.txt")
 }
 
+/// Settings of both brokers. On a busy machine sends wait longer than the 200 ms after which they are refused.
+const SETTINGS: [(&str, &str); 2] = [("traceTopicEnable", "true"), ("waitTimeMillsInSendQueue", "60000")];
 /// Files that steps name.
 const FILES: [(&str, &str); 2] = [
     (
@@ -44,16 +46,16 @@ fn apache(release: Release) -> Vec<Step> {
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name);
     let namesrv = Apache::name_server(Release::V5_4_0, &path("namesrv")).unwrap();
-    // On a busy machine sends wait longer than the 200 ms after which they are refused.
-    let settings = "traceTopicEnable=true\nwaitTimeMillsInSendQueue=60000";
+    let settings: String = SETTINGS.iter().map(|(name, value)| format!("{name}={value}\n")).collect();
     let broker =
-        Apache::broker(Release::V5_4_0, &path("broker"), &path("data"), "broker-a", &namesrv.address, settings);
+        Apache::broker(Release::V5_4_0, &path("broker"), &path("data"), "broker-a", &namesrv.address, &settings);
     let broker = broker.unwrap();
     operate(release, &namesrv.address, &broker.address, &path("export"))
 }
 
 async fn ours(release: Release) -> Vec<Step> {
-    let cluster = Cluster::builder().property("traceTopicEnable", "true").start().await.unwrap();
+    let builder = SETTINGS.iter().fold(Cluster::builder(), |builder, (name, value)| builder.property(name, value));
+    let cluster = builder.start().await.unwrap();
     let (namesrv, broker) = (cluster.namesrv_addr(), cluster.broker_addr(0));
     let folder = tempfile::tempdir().unwrap();
     let export = folder.path().join("export");
