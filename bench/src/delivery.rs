@@ -35,8 +35,7 @@ struct Run<'a> {
     measured_from: Duration,
     end: Duration,
     stop: AtomicBool,
-    /// Messages received, those of the warm-up among them, and sends refused as SYSTEM_BUSY: for the text of an error.
-    received: AtomicU64,
+    /// Sends refused as SYSTEM_BUSY.
     refused: AtomicU64,
 }
 
@@ -48,7 +47,6 @@ pub fn run(target: &Target, topic: &str, rate: u64, warm_up: Duration, length: D
         measured_from: warm_up,
         end: warm_up + length,
         stop: AtomicBool::new(false),
-        received: AtomicU64::new(0),
         refused: AtomicU64::new(0),
     };
     let mut latencies = std::thread::scope(|scope| {
@@ -68,18 +66,18 @@ pub fn run(target: &Target, topic: &str, rate: u64, warm_up: Duration, length: D
         }
         sent.map(|()| latencies)
     })?;
-    let expected = rate as f64 * length.as_secs_f64();
-    if (latencies.len() as f64) < expected * 0.9 {
-        return Err(format!(
-            "{} delivered {} of {expected:.0} messages in time ({} with the warm-up's; {} sends were refused as too busy)",
-            target.kind.name(),
-            latencies.len(),
-            run.received.load(Ordering::Relaxed),
-            run.refused.load(Ordering::Relaxed)
-        ));
+    let expected = (rate as f64 * length.as_secs_f64()) as usize;
+    if latencies.len() < expected {
+        let (name, refused) = (target.kind.name(), run.refused.load(Ordering::Relaxed));
+        eprintln!(
+            "  {name} delivered {} of {expected} messages by the end; {refused} sends were refused",
+            latencies.len()
+        );
     }
     latencies.sort_unstable();
-    let at = |part: usize| latencies.get(latencies.len() * part / 100).map_or(0.0, |micros| *micros as f64);
+    // What has not come by the end is slower than everything that has.
+    let total = latencies.len().max(expected);
+    let at = |part: usize| latencies.get(total * part / 100).map_or(f64::INFINITY, |micros| *micros as f64);
     Ok(Latency { p50: at(50), p99: at(99) })
 }
 
@@ -143,7 +141,6 @@ impl Run<'_> {
             let now = self.now();
             for bytes in records(body_of(&frame)) {
                 offset += 1;
-                self.received.fetch_add(1, Ordering::Relaxed);
                 let record = record::parse(bytes, false).map_err(|e| e.to_string())?;
                 let stamp = record.body().get(..frames::DIGITS).and_then(|digits| std::str::from_utf8(digits).ok());
                 let sent: u64 = stamp.and_then(|digits| digits.parse().ok()).ok_or("a body without its time")?;
