@@ -1,7 +1,7 @@
 //! The suites of `cargo xtask test`: what each proves, what it needs, how its results are counted.
 use crate::run::{cargo, root, run_teed};
 use crate::tools::{Tool, CARGO_FUZZ, CC, CMAKE, JDK, MAVEN, NIGHTLY, NODE, PKG_CONFIG, PYTHON, VALGRIND, VENV};
-use crate::{demo, gen, package, tidy, torture};
+use crate::{bench_broker, demo, gen, package, tidy, torture};
 use std::path::Path;
 use std::process::Command;
 
@@ -111,6 +111,13 @@ pub const SUITES: &[Suite] = &[
         long: false,
         run: package::programs::suite,
     },
+    Suite {
+        name: "bench",
+        what: "the broker's benchmark runs; small, nothing is judged",
+        needs: &[],
+        long: false,
+        run: run_bench,
+    },
     Suite { name: "demo", what: "the demo agrees with its data", needs: &[], long: false, run: run_demo },
     Suite {
         name: "torture",
@@ -141,6 +148,10 @@ fn run_tidy() -> Result<Counts, String> {
 
 fn run_gen() -> Result<Counts, String> {
     Ok(Counts::one(gen::main(&["--check".into()]).map_err(|e| println!("{e}")).is_ok()))
+}
+
+fn run_bench() -> Result<Counts, String> {
+    Ok(Counts::one(bench_broker::main(&["--quick".into()]).map_err(|e| println!("{e}")).is_ok()))
 }
 
 fn run_clippy() -> Result<Counts, String> {
