@@ -5,10 +5,10 @@ mod transcript;
 
 mod support;
 
-use ferromq_interop::{Apache, Java, Release};
+use ferromq_interop::{Apache, HeaderCodec, Java, Release};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use support::skipped;
+use support::{skipped, Clients};
 use transcript::{compare, Step};
 
 /// Builds our binary and gives it the name `mqadmin`.
@@ -23,9 +23,17 @@ fn our_tool(folder: &Path) -> PathBuf {
     link
 }
 
-/// One step with our tool.
-fn ask(tool: &Path, words: &str, namesrv: &str, broker: &str) -> Step {
-    let filled = words.replace("{broker}", broker);
+/// What stands behind `mark` in what the official tool says about the message with an offset id.
+fn told(official: &[Step], mark: &str) -> String {
+    let lines = official.iter().filter(|step| step.words.starts_with("queryMsgById")).flat_map(|step| &step.lines);
+    let found = lines.into_iter().find_map(|line| line.split_once(mark)).unwrap_or_else(|| panic!("no {mark}")).1;
+    found.trim_start().split([',', '}', ' ']).next().unwrap().to_owned()
+}
+
+/// One step with our tool, with the values of the names in braces.
+fn ask(tool: &Path, words: &str, namesrv: &str, values: &[(&str, &str)]) -> Step {
+    let fill = |words: String, (name, value): &(&str, &str)| words.replace(&format!("{{{name}}}"), value);
+    let filled = values.iter().fold(words.to_owned(), fill);
     let out = Command::new(tool).args(filled.split(' ')).args(["-n", namesrv]).output().unwrap();
     let text = String::from_utf8(out.stdout).unwrap() + &String::from_utf8_lossy(&out.stderr);
     let exit = out.status.code().unwrap().to_string();
@@ -47,13 +55,21 @@ fn our_mqadmin_prints_what_the_official_one_prints() {
         Apache::broker(release, &path("broker"), &path("data"), "broker-a", &namesrv.address, settings).unwrap();
     let steps = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests").join("mqadmin").join("same.txt");
     let values = [("namesrv", namesrv.address.as_str()), ("broker", broker.address.as_str())];
+    // Clients that both tools find connected.
+    let mut clients = Clients::java(release, HeaderCodec::Json, &namesrv.address);
+    clients.run("producer there PG_there");
+    clients.run("send there There sync 1");
+    clients.run("push here G_there There");
+    clients.wait_for("here GOT", &["sync-0".to_owned()].into(), 1);
     let official = transcript::parse(&Java::operate(release, &steps, &values).unwrap());
     let (official, prepared): (Vec<Step>, Vec<Step>) =
         official.into_iter().partition(|step| !step.words.starts_with('!'));
     assert!(prepared.iter().all(|step| step.exit == "0"), "the messages were produced and consumed");
     let tool = our_tool(folder.path());
-    let ours: Vec<Step> =
-        official.iter().map(|step| ask(&tool, &step.words, &namesrv.address, &broker.address)).collect();
+    let (offset, unique) = (told(&official, "OffsetID:"), told(&official, "UNIQ_KEY="));
+    let values = [("broker", broker.address.as_str()), ("offset", &offset), ("unique", &unique)];
+    let ours: Vec<Step> = official.iter().map(|step| ask(&tool, &step.words, &namesrv.address, &values)).collect();
+    clients.finish();
     let differences = compare(&ours, &official, release);
     assert!(differences.is_empty(), "{} steps differ\n{}", differences.len(), differences.join("\n"));
 }
