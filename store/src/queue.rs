@@ -494,9 +494,13 @@ impl Queue {
         while at < max {
             let start = self.file_start(at);
             let end = max.min(start + self.units_per_file());
-            // A file that is not there was deleted with what it held.
+            // A file that is not there, or no longer, was deleted with what it held.
             if let Some(file) = self.file_at(self.position(start)) {
-                self.map_of(&file)?.sync((at - start) as usize * bytes, (end - start) as usize * bytes)?;
+                match self.map_of(&file) {
+                    Ok(map) => map.sync((at - start) as usize * bytes, (end - start) as usize * bytes)?,
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                    Err(error) => return Err(error),
+                }
             }
             at = end;
         }

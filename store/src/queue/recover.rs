@@ -233,10 +233,17 @@ impl Queue {
         self.unit_min() == self.unit_max() || (known >= 0 && known >= min_physical)
     }
 
+    /// There are files before that of the smallest offset: their removal failed.
+    fn has_expired_files(&self) -> bool {
+        let oldest_needed = self.position(self.file_start(self.unit_min()));
+        let files = self.files.read();
+        files.len() > 1 && files.front().is_some_and(|file| file.base < oldest_needed)
+    }
+
     /// Removes the files, but the last, whose records all lie before `min_physical`, and corrects the smallest offset.
     pub fn delete_before(&self, min_physical: i64) -> io::Result<usize> {
         let mut deleted = 0;
-        if self.keeps_all(min_physical) {
+        if self.keeps_all(min_physical) && !self.has_expired_files() {
             return Ok(0);
         }
         loop {
