@@ -54,8 +54,21 @@ impl HeldPulls {
         format!("Held_{number}")
     }
 
-    /// Holds `count` pulls; all of them are held when this returns.
+    /// Holds `count` pulls; all of them are held when this returns. Those of connections that have just been closed may still be in
+    /// the way: then it is tried again for a while.
     pub async fn start(target: &Target, count: usize) -> Result<Self, String> {
+        let deadline = tokio::time::Instant::now() + Duration::from_secs(20);
+        loop {
+            match Self::try_start(target, count).await {
+                Err(_) if tokio::time::Instant::now() < deadline => {
+                    tokio::time::sleep(Duration::from_millis(500)).await
+                }
+                outcome => return outcome,
+            }
+        }
+    }
+
+    async fn try_start(target: &Target, count: usize) -> Result<Self, String> {
         let mut templates = Vec::new();
         for topic in 0..Self::TOPICS {
             for queue in 0..Self::QUEUES {
