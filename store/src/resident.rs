@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Bytes asked about at once. More would make asking dear where many readers go through one file, less would make one reader ask
 /// more often.
-const WINDOW_BYTES: usize = 128 * 1024;
+const WINDOW_BYTES: usize = 512 * 1024;
 /// How long the answer holds.
 const HOLDS_MS: u32 = 1000;
 
