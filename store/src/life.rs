@@ -221,20 +221,23 @@ impl RetentionTarget for Target {
     }
 
     fn follow(&self, min_offset: i64, pause: Pause<'_>) -> bool {
+        let mut complete = true;
         for queue in self.0.queues.all() {
             match queue.delete_before(min_offset) {
                 Ok(0) => {}
                 Ok(_) if pause(self.0.options.retention.queue_file_pause) => {}
                 Ok(_) => return false,
                 Err(error) => {
+                    complete = false;
                     tracing::error!(topic = %queue.topic, queue = queue.id, %error, "an expired consume queue file was not removed");
                 }
             }
         }
         if let Some(Err(error)) = self.0.index.as_ref().map(|index| index.delete_before(min_offset)) {
+            complete = false;
             tracing::error!(%error, "an expired index file was not removed");
         }
-        true
+        complete
     }
 
     fn set_disk_full(&self, log: bool, full: bool) {

@@ -151,7 +151,7 @@ pub trait RetentionTarget: Send + Sync {
     /// Deletes the segment that starts at `start`, the oldest; then consume queues and index follow.
     fn delete_oldest(&self, start: i64) -> io::Result<()>;
     /// Deletes what consume queues and index hold only for records before `min_offset`, and corrects minimum offsets. Called again
-    /// with the same offset when the pause was cut short: false.
+    /// with the same offset when something is left, because the pause was cut short or a file could not be removed: false.
     fn follow(&self, min_offset: i64, pause: Pause<'_>) -> bool;
     /// Refuses or allows writes. `log`: the disk of the log, otherwise that of the consume queues.
     fn set_disk_full(&self, log: bool, full: bool);

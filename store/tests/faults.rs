@@ -6,8 +6,8 @@ mod common;
 use common::{append, bodies, files, message, open, tiny, Model};
 use ferromq_store::faults::{mount, Effect, Faults, Verdict};
 use ferromq_store::{
-    AppendError, FlushMode, FlushOutcome, GetRequest, GetStatus, MatchAll, NoListener, NotWritable, ReadLimits, Store,
-    StoreOptions,
+    AppendError, DeleteHours, FlushMode, FlushOutcome, GetRequest, GetStatus, MatchAll, NoListener, NotWritable,
+    ReadLimits, RetentionOptions, Store, StoreOptions,
 };
 use std::io;
 use std::path::Path;
@@ -370,6 +370,58 @@ fn a_full_disk_is_not_asked_by_everybody() {
         assert!(Instant::now() < deadline);
         std::thread::yield_now();
     }
+    store.shutdown().unwrap();
+}
+
+/// A log segment or a file of a consume queue that cannot be removed stays the oldest one and goes later: there is never a hole, which
+/// would keep the next start from opening.
+#[test]
+fn what_cannot_be_removed_goes_later() {
+    let dir = tempfile::tempdir().unwrap();
+    let retention = RetentionOptions {
+        reserved_hours: 0,
+        delete_when: DeleteHours::parse("").unwrap(),
+        disk_max_used_percent: 95,
+        clean_forcibly: false,
+        interval: Duration::from_millis(1),
+        first_after: Duration::from_millis(1),
+        segment_pause: Duration::ZERO,
+        queue_file_pause: Duration::ZERO,
+        ..RetentionOptions::default()
+    };
+    let options = StoreOptions { cleaning: true, retention, ..tiny(dir.path()) };
+    let store = open(&options);
+    let mut model = Model::default();
+    model.fill(&store, 2000);
+    let holes = |folder: &Path| {
+        let bases = files(folder).into_iter().map(|path| path.file_name().unwrap().to_str().unwrap().parse::<u64>());
+        let bases: Vec<u64> = bases.map(Result::unwrap).collect();
+        bases.windows(3).any(|bases| bases[1] - bases[0] != bases[2] - bases[1])
+    };
+    let asked = Arc::new(AtomicUsize::new(0));
+    let counted = asked.clone();
+    // Two of three removals fail, and as many calls that make them last, in no order that repeats.
+    let hit = move || counted.fetch_add(1, Ordering::Relaxed).wrapping_mul(0x9e37_79b1) >> 7;
+    let faults = By(move |_: &Path, effect: Effect<'_>| match effect {
+        Effect::Remove | Effect::SyncDir if hit() % 3 != 0 => eio(),
+        _ => Verdict::Go,
+    });
+    let mounted = mount(dir.path(), Arc::new(faults));
+    let last = store.max_log_offset() / common::SEGMENT as i64 * common::SEGMENT as i64;
+    let deadline = Instant::now() + PATIENCE;
+    let queue = options.consume_queue_dir().join("A/0");
+    while store.min_log_offset() < last || store.min_offset("A", 0) == 0 {
+        store.clean_log();
+        assert!(!holes(&options.commit_log_dir()) && !holes(&queue));
+        assert!(Instant::now() < deadline, "{} of {last}", store.min_log_offset());
+    }
+    assert!(asked.load(Ordering::Relaxed) > 6);
+    drop(mounted);
+    let max = store.max_offset("A", 0);
+    store.abandon();
+    drop(store);
+    let store = open(&StoreOptions { cleaning: false, ..options });
+    assert_eq!((store.max_offset("A", 0), store.min_log_offset()), (max, last));
     store.shutdown().unwrap();
 }
 

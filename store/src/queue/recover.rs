@@ -10,6 +10,7 @@ use crate::error::OpenError;
 use crate::log::segment::Found;
 use crate::options::UNIT_BYTES;
 use crate::types::Unit;
+use std::cell::Cell;
 use std::io;
 use std::sync::atomic::Ordering;
 use std::sync::Arc;
@@ -195,17 +196,22 @@ impl Queue {
             return;
         }
         let max = self.unit_max();
-        let gone =
-            |offset: i64| self.unit_at(offset).is_none_or(|unit| unit.is_blank() || unit.physical < min_physical);
+        let unreadable = Cell::new(false);
+        let gone = |offset: i64| match self.read_unit(offset) {
+            Ok(unit) => unit.is_none_or(|unit| unit.is_blank() || unit.physical < min_physical),
+            Err(_) => {
+                unreadable.set(true);
+                false
+            }
+        };
         let unit_bytes = self.unit_bytes() as u64;
         let first = self.files.read().front().map(|file| (file.base / unit_bytes) as i64);
         let Some(first) = first.filter(|first| *first < max) else { return };
-        if gone(max - 1) || !gone(first) {
-            let min = if gone(max - 1) { max } else { first };
-            self.raise_min(min);
-            return;
-        }
-        let (mut low, mut high) = (first, (first + self.units_per_file()).min(max));
+        let (mut low, mut high) = match (gone(max - 1), gone(first)) {
+            (true, _) => (max, max),
+            (false, false) => (first, first),
+            (false, true) => (first, (first + self.units_per_file()).min(max)),
+        };
         while low < high {
             let middle = low + (high - low) / 2;
             if gone(middle) {
@@ -214,7 +220,10 @@ impl Queue {
                 high = middle;
             }
         }
-        self.raise_min(low);
+        // A unit that the disk does not give back says nothing about its record.
+        if !unreadable.get() {
+            self.raise_min(low);
+        }
     }
 
     /// The first unit is `min`, or there is none before the next one to come.
@@ -242,7 +251,7 @@ impl Queue {
 
     /// Removes the files, but the last, whose records all lie before `min_physical`, and corrects the smallest offset.
     pub fn delete_before(&self, min_physical: i64) -> io::Result<usize> {
-        let mut deleted = 0;
+        let (mut deleted, mut removed) = (0, Ok(()));
         if self.keeps_all(min_physical) && !self.has_expired_files() {
             return Ok(0);
         }
@@ -258,7 +267,10 @@ impl Queue {
             if self.unit_at(last_unit).is_some_and(|unit| unit.is_blank() || unit.physical < min_physical) {
                 match disk::remove_file(&first.path()) {
                     // Kept and tried again: were the next one removed before it, the queue would have a hole.
-                    Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                    Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                        removed = Err(error);
+                        break;
+                    }
                     _ => {}
                 }
                 self.files.write().pop_front();
@@ -268,6 +280,7 @@ impl Queue {
             }
         }
         self.correct_min(min_physical);
+        removed?;
         if let Some(extension) = self.extension.as_ref().filter(|_| deleted > 0) {
             if let Some(first) = self.unit_at(self.unit_min()).filter(Unit::is_extended) {
                 extension.delete_before(first.tags_code)?;
@@ -278,10 +291,16 @@ impl Queue {
 
     /// The unit with that number, whatever the smallest and the next are. May wait for the disk.
     fn unit_at(&self, number: i64) -> Option<Unit> {
+        self.read_unit(number).ok().flatten()
+    }
+
+    /// The same, or why it cannot be read, which is said in the log.
+    fn read_unit(&self, number: i64) -> io::Result<Option<Unit>> {
         let start = self.file_start(number);
-        let file = self.file_at(self.position(start))?;
+        let Some(file) = self.file_at(self.position(start)) else { return Ok(None) };
         let unit = file.unit((number - start) as usize * self.unit_bytes());
-        unit.map_err(|error| tracing::error!(path = %file.path().display(), %error, "cannot read a consume queue file"))
-            .ok()
+        unit.map(Some).inspect_err(
+            |error| tracing::error!(path = %file.path().display(), %error, "cannot read a consume queue file"),
+        )
     }
 }
