@@ -89,9 +89,11 @@ impl Load {
 
     /// Creates the topics, fills them for pulls, and runs the load until the server is warm.
     pub async fn prepare(&self, target: &Target) -> Result<(), String> {
-        if target.has_topics() {
-            let queues = if self.topics() > 1 { 1 } else { QUEUES };
-            load::each(&target.broker, &frames::create_topic(&self.topic(), queues)?, self.topics()).await?;
+        if self.topics() > 1 {
+            // By their first send: administration writes the file of all topics for each of them.
+            load::each(&target.broker, &frames::send(&self.topic(), 0, false)?, self.topics()).await?;
+        } else if target.has_topics() {
+            load::each(&target.broker, &frames::create_topic(&self.topic(), QUEUES)?, 1).await?;
         }
         if let Load::Pulls { connections } = self {
             fill(target, &self.topic(), *connections).await?;
