@@ -4,7 +4,7 @@
 //! closes: a broker for a test in any language.
 use crate::failure::Failure;
 use crate::{block_on, broker, life, namesrv};
-use ferromq_broker::config::{BrokerConfig, SMALL_FILES};
+use ferromq_broker::config::{BrokerConfig, THROW_AWAY};
 use ferromq_broker::Broker;
 use ferromq_namesrv::NameServerConfig;
 use std::io::Write;
@@ -48,7 +48,7 @@ pub struct Args {
 pub fn run(args: Args) -> Result<(), Failure> {
     let temporary = if args.ephemeral { Some(temporary_folder()?) } else { None };
     let mut config = BrokerConfig { broker_name: "broker-a".into(), ..BrokerConfig::default() };
-    for (name, value) in SMALL_FILES.iter().filter(|_| args.ephemeral) {
+    for (name, value) in THROW_AWAY.iter().filter(|_| args.ephemeral) {
         config.set(name, value).map_err(Failure::usage)?;
     }
     broker::apply(&mut config, args.config.as_deref(), &args.properties)?;

@@ -1,6 +1,6 @@
 //! The cluster: servers, their restarts, and a little administration over the protocol.
 use bytes::Bytes;
-use ferromq_broker::config::{BrokerConfig, SMALL_FILES};
+use ferromq_broker::config::{BrokerConfig, THROW_AWAY};
 use ferromq_broker::Broker;
 use ferromq_namesrv::{NameServer, NameServerConfig};
 use ferromq_protocol::code::{request, response};
@@ -94,7 +94,7 @@ impl ClusterBuilder {
             let mut config = BrokerConfig::default();
             let data = cluster.folder.path().join(&name).display().to_string();
             let fixed = [("brokerName", name.as_str()), ("namesrvAddr", &cluster.namesrv), ("storePathRootDir", &data)];
-            let settings = SMALL_FILES.iter().chain(SETTINGS).copied().chain(fixed);
+            let settings = THROW_AWAY.iter().chain(SETTINGS).copied().chain(fixed);
             let chosen = self.properties.iter().map(|(n, v)| (n.as_str(), v.as_str()));
             for (property, value) in settings.chain(chosen) {
                 let wrong = |e: ferromq_broker::config::ConfigError| ClusterError::Start {

@@ -17,12 +17,14 @@ use ferromq_protocol::settings;
 use parking_lot::{Mutex, RwLock};
 use std::sync::Arc;
 
-/// Files so small that starting and removing a broker costs nothing: for tests and throw-away brokers.
-pub const SMALL_FILES: &[(&str, &str)] = &[
+/// Properties of brokers for tests: files so small that starting and removing one costs nothing, and a send is not refused
+/// because a machine that runs tests stood still for a moment.
+pub const THROW_AWAY: &[(&str, &str)] = &[
     ("mappedFileSizeCommitLog", "16777216"),
     ("mappedFileSizeConsumeQueue", "200000"),
     ("maxHashSlotNum", "10000"),
     ("maxIndexNum", "40000"),
+    ("waitTimeMillsInSendQueue", "60000"),
 ];
 
 /// A `broker.conf` in which every property stands as a comment with its default and meaning.

@@ -50,7 +50,7 @@ fn config(dir: &TempDir) -> BrokerConfig {
     let features = [("enablePropertyFilter", "true"), ("messageDelayLevel", "1s 2h"), ("brokerName", "fuzzed")];
     // Nobody is to be called by name or address.
     let features = features.into_iter().chain([("configBlackList", "configBlackList;brokerConfigPath;namesrvAddr")]);
-    for (name, value) in ferromq_broker::config::SMALL_FILES.iter().copied().chain(own).chain(features) {
+    for (name, value) in ferromq_broker::config::THROW_AWAY.iter().copied().chain(own).chain(features) {
         config.set(name, value).unwrap();
     }
     config
