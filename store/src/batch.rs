@@ -88,8 +88,8 @@ impl Facts {
 pub struct AppendBatch {
     pub(crate) bytes: Vec<u8>,
     pub(crate) entries: Vec<Entry>,
-    /// The queues of the records, one for each stretch of neighbours that have the same. Kept until the next append, which
-    /// may well begin with the last one.
+    /// The queues of the records, one for each stretch of neighbours that have the same. Found by the append, and not kept
+    /// beyond it: the next one may be into another store.
     pub(crate) queues: Vec<Arc<Queue>>,
     pub(crate) results: Vec<RecordResult>,
     max_message_size: usize,
@@ -122,6 +122,7 @@ impl AppendBatch {
     pub fn clear(&mut self) {
         self.bytes.clear();
         self.entries.clear();
+        self.queues.clear();
         self.results.clear();
     }
 
@@ -201,7 +202,6 @@ impl AppendBatch {
     /// Looks up the queue of every record; neighbours for the same queue share the look-up.
     pub(crate) fn find_queues(&mut self, table: &QueueTable) {
         let Self { bytes, entries, queues, .. } = self;
-        let mut before = queues.pop();
         queues.clear();
         let mut reading = table.read();
         let mut last: Option<(&[u8], i32)> = None;
@@ -209,8 +209,7 @@ impl AppendBatch {
             let topic = &bytes[entry.topic_at..entry.topic_at + entry.topic_len];
             if last != Some((topic, entry.queue_id)) {
                 let (topic_text, id) = (text(topic), entry.queue_id);
-                let known = before.take().filter(|queue| queue.is(topic, id));
-                let known = known.or_else(|| reading.find(topic_text, id));
+                let known = reading.find(topic_text, id);
                 queues.push(known.unwrap_or_else(|| reading.pause(|| table.find_or_create(topic_text, id))));
                 last = Some((topic, entry.queue_id));
             }

@@ -117,11 +117,6 @@ impl Queue {
         })
     }
 
-    /// True for the queue of that name, until its topic is removed.
-    pub fn is(&self, topic: &[u8], id: i32) -> bool {
-        self.id == id && self.topic.as_bytes() == topic && !self.removed.load(Ordering::Relaxed)
-    }
-
     /// The next queue offset, for a record of so many messages. Only under the append lock.
     pub fn take_offset(&self, messages: i16) -> i64 {
         let offset = self.next_offset.load(Ordering::Relaxed);

@@ -5,7 +5,7 @@ mod common;
 use common::{append, bodies, message, open, tiny, Model, Recorder, SEGMENT};
 use ferromq_protocol::record::{self, RecordError};
 use ferromq_protocol::sysflag;
-use ferromq_store::{AppendError, GetRequest, GetStatus, MatchAll, Store};
+use ferromq_store::{AppendBatch, AppendError, GetRequest, GetStatus, MatchAll, Store};
 use std::sync::{Arc, Barrier};
 use std::thread;
 
@@ -27,6 +27,26 @@ fn over_segment_boundaries() {
     }
     model.check(&store);
     store.shutdown().unwrap();
+}
+
+/// A batch that is used again leaves its records in the store it is given to, whatever store it was given to before.
+#[test]
+fn one_batch_for_two_stores() {
+    let folders = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
+    let stores = [open(&tiny(folders[0].path())), open(&tiny(folders[1].path()))];
+    let mut batch = AppendBatch::new();
+    for round in 0..4 {
+        let body = format!("round {round}");
+        batch.clear();
+        batch.push(&message("A", 0, body.as_bytes())).unwrap();
+        stores[round % 2].append(&mut batch).unwrap();
+    }
+    let stored = |store| bodies(store, "A", 0).into_iter().map(|(_, body)| String::from_utf8(body).unwrap());
+    assert_eq!(stored(&stores[0]).collect::<Vec<_>>(), ["round 0", "round 2"]);
+    assert_eq!(stored(&stores[1]).collect::<Vec<_>>(), ["round 1", "round 3"]);
+    for store in stores {
+        store.shutdown().unwrap();
+    }
 }
 
 /// The raw log is records side by side, and every segment but the last ends with a blank record that names what is left.
