@@ -9,6 +9,9 @@ use ferromq_protocol::body::{SubscriptionGroupConfig, SubscriptionGroupTable, To
 use ferromq_protocol::code::response;
 use std::collections::BTreeMap;
 
+/// Queues of a topic at most; a topic with more is refused. Statistics have a line per queue, which must not fill the memory.
+const QUEUES_MAX: i32 = 65_536;
+
 /// Creates or changes topics: all of them, or none when one is refused. Their attributes are changes with signs.
 pub fn put_topics(service: &Service, wanted: Vec<TopicConfig>) -> Result<(), Refusal> {
     let config = service.config();
@@ -16,6 +19,11 @@ pub fn put_topics(service: &Service, wanted: Vec<TopicConfig>) -> Result<(), Ref
         names::check_topic(&topic.topic_name)?;
         if config.validate_system_topic_when_update_topic {
             refuse_system(service, &topic.topic_name)?;
+        }
+        let queues = topic.read_queue_nums.max(topic.write_queue_nums);
+        if queues > QUEUES_MAX {
+            let remark = format!("topic {} with {queues} queues: there may be {QUEUES_MAX} at most", topic.topic_name);
+            return Err(Refusal::new(response::INVALID_PARAMETER, remark));
         }
         if topic.attributes.get("+message.type").is_some_and(|t| t == "MIXED") && !config.enable_mixed_message_type {
             return Err(Refusal::new(response::INVALID_PARAMETER, "MIXED message type is not supported."));
