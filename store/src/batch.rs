@@ -88,8 +88,8 @@ impl Facts {
 pub struct AppendBatch {
     pub(crate) bytes: Vec<u8>,
     pub(crate) entries: Vec<Entry>,
-    /// The queues of the records, one for each stretch of neighbours that have the same. Found by the append, and not kept
-    /// beyond it: the next one may be into another store.
+    /// The queues of the records, one for each stretch of neighbours that have the same. There during an append only: the next
+    /// one may be into another store.
     pub(crate) queues: Vec<Arc<Queue>>,
     pub(crate) results: Vec<RecordResult>,
     max_message_size: usize,
@@ -122,7 +122,6 @@ impl AppendBatch {
     pub fn clear(&mut self) {
         self.bytes.clear();
         self.entries.clear();
-        self.queues.clear();
         self.results.clear();
     }
 
@@ -202,7 +201,6 @@ impl AppendBatch {
     /// Looks up the queue of every record; neighbours for the same queue share the look-up.
     pub(crate) fn find_queues(&mut self, table: &QueueTable) {
         let Self { bytes, entries, queues, .. } = self;
-        queues.clear();
         let mut reading = table.read();
         let mut last: Option<(&[u8], i32)> = None;
         for entry in entries {

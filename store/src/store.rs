@@ -52,6 +52,7 @@ impl Store {
         inner.writable()?;
         batch.find_queues(&inner.queues);
         let outcome = inner.log.append(batch, &inner.options.delay_levels);
+        batch.queues.clear();
         inner.records_appended.fetch_add(batch.results().len() as u64, Ordering::Relaxed);
         inner.after_append();
         outcome?;

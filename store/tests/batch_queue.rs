@@ -2,13 +2,11 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod common;
 
-use common::{append, bodies, message, open, tiny, SEGMENT};
+use common::{append, bodies, cleaned_on_request, message, open, tiny, SEGMENT};
 use ferromq_protocol::record::{self, Message};
 use ferromq_protocol::sysflag;
 use ferromq_store::tool::{inspect, repair, verify, Directory, DirectoryOptions, UnitKind};
-use ferromq_store::{
-    Boundary, DeleteHours, GetRequest, GetResult, GetStatus, MatchAll, RetentionOptions, Store, StoreOptions,
-};
+use ferromq_store::{Boundary, GetRequest, GetResult, GetStatus, MatchAll, Store, StoreOptions};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -145,15 +143,7 @@ fn records_of_several_messages() {
 #[test]
 fn batch_queues_follow_the_log() {
     let dir = tempfile::tempdir().unwrap();
-    let retention = RetentionOptions {
-        reserved_hours: 0,
-        delete_when: DeleteHours::parse("").unwrap(),
-        disk_max_used_percent: 95,
-        clean_forcibly: false,
-        first_after: Duration::from_millis(5),
-        interval: Duration::from_millis(5),
-        ..RetentionOptions::default()
-    };
+    let retention = cleaned_on_request(Duration::from_millis(5));
     let options = StoreOptions { cleaning: true, retention, ..options(dir.path()) };
     let store = open(&options);
     for _ in 0..300 {

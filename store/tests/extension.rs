@@ -3,12 +3,10 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod common;
 
-use common::{files, message, open, tiny};
+use common::{cleaned_on_request, files, message, open, tiny};
 use ferromq_protocol::hash::tags_code;
 use ferromq_protocol::record::{self, Message};
-use ferromq_store::{
-    DeleteHours, GetRequest, GetStatus, NoListener, RetentionOptions, Store, StoreOptions, Unit, UNIT_BYTES,
-};
+use ferromq_store::{GetRequest, GetStatus, NoListener, RetentionOptions, Store, StoreOptions, Unit, UNIT_BYTES};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -191,15 +189,9 @@ fn extensions_follow_their_queues() {
     let mut options = extended(dir.path());
     options.cleaning = true;
     options.retention = RetentionOptions {
-        reserved_hours: 0,
-        delete_when: DeleteHours::parse("").unwrap(),
-        disk_max_used_percent: 95,
-        clean_forcibly: false,
-        interval: Duration::from_millis(5),
-        first_after: Duration::from_millis(5),
         segment_pause: Duration::ZERO,
         queue_file_pause: Duration::ZERO,
-        ..RetentionOptions::default()
+        ..cleaned_on_request(Duration::from_millis(5))
     };
     let store = open(&options);
     fill(&store, 0, 1500);

@@ -3,11 +3,11 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod common;
 
-use common::{append, bodies, files, message, open, tiny, Model};
+use common::{append, bodies, cleaned_on_request, files, message, open, tiny, Model};
 use ferromq_store::faults::{mount, Effect, Faults, Verdict};
 use ferromq_store::{
-    AppendError, DeleteHours, FlushMode, FlushOutcome, GetRequest, GetStatus, MatchAll, NoListener, NotWritable,
-    ReadLimits, RetentionOptions, Store, StoreOptions,
+    AppendError, FlushMode, FlushOutcome, GetRequest, GetStatus, MatchAll, NoListener, NotWritable, ReadLimits,
+    RetentionOptions, Store, StoreOptions,
 };
 use std::io;
 use std::path::Path;
@@ -379,15 +379,9 @@ fn a_full_disk_is_not_asked_by_everybody() {
 fn what_cannot_be_removed_goes_later() {
     let dir = tempfile::tempdir().unwrap();
     let retention = RetentionOptions {
-        reserved_hours: 0,
-        delete_when: DeleteHours::parse("").unwrap(),
-        disk_max_used_percent: 95,
-        clean_forcibly: false,
-        interval: Duration::from_millis(1),
-        first_after: Duration::from_millis(1),
         segment_pause: Duration::ZERO,
         queue_file_pause: Duration::ZERO,
-        ..RetentionOptions::default()
+        ..cleaned_on_request(Duration::from_millis(1))
     };
     let options = StoreOptions { cleaning: true, retention, ..tiny(dir.path()) };
     let store = open(&options);

@@ -3,9 +3,9 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod common;
 
-use common::{append, bodies, open, tiny, Model, SEGMENT};
+use common::{append, bodies, cleaned_on_request, open, tiny, Model, SEGMENT};
 use ferromq_store::faults::{mount, Effect, Faults, Verdict};
-use ferromq_store::{DeleteHours, GetRequest, GetStatus, MatchAll, RetentionOptions, Store, StoreOptions};
+use ferromq_store::{GetRequest, GetStatus, MatchAll, Store, StoreOptions};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime};
@@ -218,15 +218,7 @@ fn a_flush_visits_what_is_dirty() {
 #[test]
 fn cleaning_leaves_other_queues_alone() {
     let dir = tempfile::tempdir().unwrap();
-    let retention = RetentionOptions {
-        reserved_hours: 0,
-        delete_when: DeleteHours::parse("").unwrap(),
-        disk_max_used_percent: 95,
-        clean_forcibly: false,
-        interval: Duration::from_millis(5),
-        first_after: Duration::from_millis(5),
-        ..RetentionOptions::default()
-    };
+    let retention = cleaned_on_request(Duration::from_millis(5));
     let options = StoreOptions { cleaning: true, retention, ..tiny(dir.path()) };
     let store = open(&options);
     while store.max_log_offset() < 3 * SEGMENT as i64 / 2 {

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod common;
 
-use common::{append, bodies, open, tiny, try_append, Model, SEGMENT};
+use common::{append, bodies, cleaned_on_request, open, tiny, try_append, Model, SEGMENT};
 use ferromq_store::{DeleteHours, GetRequest, GetResult, GetStatus, MatchAll, RetentionOptions, Store, StoreOptions};
 use std::path::Path;
 use std::process::Command;
@@ -91,15 +91,9 @@ fn on_request(root: &Path) -> StoreOptions {
     StoreOptions {
         cleaning: true,
         retention: RetentionOptions {
-            reserved_hours: 0,
-            delete_when: DeleteHours::parse("").unwrap(),
-            disk_max_used_percent: 95,
-            clean_forcibly: false,
-            interval: Duration::from_millis(5),
-            first_after: Duration::from_millis(5),
             segment_pause: Duration::from_millis(1),
             queue_file_pause: Duration::from_millis(1),
-            ..RetentionOptions::default()
+            ..cleaned_on_request(Duration::from_millis(5))
         },
         ..tiny(root)
     }

@@ -5,11 +5,12 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use ferromq_protocol::record::{self, Message};
 use ferromq_store::{
-    AppendBatch, Arrival, ArrivalListener, GetRequest, GetStatus, IndexOptions, MatchAll, NoListener, RecordResult,
-    Store, StoreOptions,
+    AppendBatch, Arrival, ArrivalListener, DeleteHours, GetRequest, GetStatus, IndexOptions, MatchAll, NoListener,
+    RecordResult, RetentionOptions, Store, StoreOptions,
 };
 
 /// Bytes of a segment: a few hundred records.
@@ -24,6 +25,19 @@ pub fn tiny(root: &Path) -> StoreOptions {
     options.consume_queue_file_units = UNITS;
     options.index = IndexOptions { hash_slots: 50, entries: 500, ..IndexOptions::default() };
     options
+}
+
+/// Segments of any age go when somebody asks for it, and only then; the store looks `every` so often.
+pub fn cleaned_on_request(every: Duration) -> RetentionOptions {
+    RetentionOptions {
+        reserved_hours: 0,
+        delete_when: DeleteHours::parse("").unwrap(),
+        disk_max_used_percent: 95,
+        clean_forcibly: false,
+        interval: every,
+        first_after: every,
+        ..RetentionOptions::default()
+    }
 }
 
 /// Opens a store that nobody listens to.
