@@ -48,8 +48,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
     }
     if args.print || args.print_important {
         let entries = if args.print { config.entries() } else { config.important() };
-        let lines: String = entries.iter().map(|e| format!("{}={}\n", e.name, e.value)).collect();
-        return crate::pipe::print(&lines);
+        return properties::print(&entries);
     }
     check_namesrv(&config.namesrv_addr)?;
     block_on(serve(config))
@@ -58,11 +57,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
 /// Applies a properties file and `name=value` settings; unknown properties of the file are warnings.
 pub fn apply(config: &mut BrokerConfig, file: Option<&Path>, settings: &[String]) -> Result<(), Failure> {
     if let Some(file) = file {
-        let bytes = std::fs::read(file).map_err(|e| Failure::usage(format!("cannot read {}: {e}", file.display())))?;
-        let warnings = config
-            .apply(&String::from_utf8_lossy(&bytes))
-            .map_err(|e| Failure::usage(format!("{}: {e}", file.display())))?;
-        warnings.iter().for_each(|w| tracing::warn!("{}: {}", file.display(), w.text));
+        properties::apply_file(config, file)?;
         config.broker_config_path = file.display().to_string();
     }
     for setting in settings {

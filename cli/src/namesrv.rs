@@ -30,16 +30,11 @@ pub fn run(args: Args) -> Result<(), Failure> {
     }
     let mut config = NameServerConfig::default();
     if let Some(file) = &args.config {
-        let bytes = std::fs::read(file).map_err(|e| Failure::usage(format!("cannot read {}: {e}", file.display())))?;
-        let warnings = config
-            .apply(&String::from_utf8_lossy(&bytes))
-            .map_err(|e| Failure::usage(format!("{}: {e}", file.display())))?;
-        warnings.iter().for_each(|w| tracing::warn!("{}: {}", file.display(), w.text));
+        properties::apply_file(&mut config, file)?;
         config.config_store_path = file.display().to_string();
     }
     if args.print {
-        let lines: String = config.entries().iter().map(|e| format!("{}={}\n", e.name, e.value)).collect();
-        return crate::pipe::print(&lines);
+        return properties::print(&config.entries());
     }
     block_on(async {
         let ending = life::Ending::listen()?;
