@@ -6,7 +6,7 @@
 //! their read. The texts in brackets are what clients and operators search for.
 use crate::config::BrokerConfig;
 use crate::service::Refusal;
-use ferromq_protocol::code::{request as code, response};
+use ferromq_protocol::code::request as code;
 use ferromq_remoting::Connection;
 use std::time::Duration;
 
@@ -40,15 +40,12 @@ pub(super) fn waited(config: &BrokerConfig, request: i32, age: Duration, size: u
     if !config.broker_fast_failure_enable || wait_limit(config, request).is_none_or(|limit| age_ms < limit) {
         return Ok(());
     }
-    let remark = format!(
-        "[TIMEOUT_CLEAN_QUEUE]broker busy, start flow control for a while, period in queue: {age_ms}ms, size of queue: {size}"
-    );
-    Err(Refusal::new(response::SYSTEM_BUSY, remark))
+    Err(Refusal::waited("TIMEOUT_CLEAN_QUEUE", age, size))
 }
 
 /// A limit on what waits is reached; the reference says so when a queue is full.
 pub(super) fn overload() -> Refusal {
-    Refusal::new(response::SYSTEM_BUSY, "[OVERLOAD]system busy, start flow control for a while")
+    Refusal::no_room("OVERLOAD")
 }
 
 /// Refuses to add messages to what a client has not taken yet and `more` bytes of answers, when it is so much that its requests would not

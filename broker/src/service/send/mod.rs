@@ -138,14 +138,10 @@ impl<'a> Sending<'a> {
         if self.service.store.append_lock_held_ms() <= self.config.os_page_cache_busy_time_out_mills {
             return Ok(());
         }
-        let remark = match self.config.broker_fast_failure_enable && waited >= LOOK {
-            true => format!(
-                "[PCBUSY_CLEAN_QUEUE]broker busy, start flow control for a while, period in queue: {}ms, size of queue: {size}",
-                waited.as_millis()
-            ),
-            false => "[REJECTREQUEST]system busy, start flow control for a while".to_owned(),
-        };
-        Err(Refusal::new(response::SYSTEM_BUSY, remark))
+        Err(match self.config.broker_fast_failure_enable && waited >= LOOK {
+            true => Refusal::waited("PCBUSY_CLEAN_QUEUE", waited, size),
+            false => Refusal::no_room("REJECTREQUEST"),
+        })
     }
 
     /// Whether [`store`](Self::store) may have to wait for the disk.
