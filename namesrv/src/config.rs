@@ -142,6 +142,13 @@ fn home_of_rocketmq() -> String {
 mod tests {
     use super::*;
 
+    // What has an effect is not listed as having none.
+    #[test]
+    fn no_option_is_in_both_lists() {
+        let listed = WITHOUT_EFFECT.iter().flat_map(|group| group.names.split_whitespace());
+        assert_eq!(listed.filter(|name| NameServerConfig::property(name).is_some()).collect::<Vec<_>>(), [""; 0]);
+    }
+
     // Every option is listed with its value, can be set to that value, and survives a round through properties text.
     #[test]
     fn options_round_trip() {

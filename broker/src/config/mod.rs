@@ -129,6 +129,13 @@ mod tests {
         assert_eq!(reference().lines().filter(|l| l.starts_with("| ")).count(), BrokerConfig::TABLE.len() + 1);
     }
 
+    // What has an effect is not listed as having none.
+    #[test]
+    fn no_property_is_in_both_lists() {
+        let listed = without_effect::WITHOUT_EFFECT.iter().flat_map(|group| group.names.split_whitespace());
+        assert_eq!(listed.filter(|name| BrokerConfig::property(name).is_some()).collect::<Vec<_>>(), [""; 0]);
+    }
+
     // Whoever watches is told of each change with the values before and after.
     #[test]
     fn changes_are_told() {

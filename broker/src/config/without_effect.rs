@@ -1,5 +1,5 @@
 //! Properties of Apache's broker, 4.9.7 and 5.4.0, that have no effect here, by reason. A file that sets one gets a warning with the
-//! reason; the reference page lists them. What gets a line in `table.rs` counts from there, whatever this list says.
+//! reason; the reference page lists them. What has a line in `table.rs` does not stand here.
 use ferromq_protocol::settings::WithoutEffect;
 
 macro_rules! reasons {
@@ -89,7 +89,7 @@ pub(super) const WITHOUT_EFFECT: &[WithoutEffect] = reasons! {
          timerWheelSnapshotFlush timerWheelSnapshotIntervalMs timerRecallToTimeWheelEnable timerRecallToTimelineEnable
          timerRocksDBEnable timerRocksDBPrecisionMs timerRocksDBRollIntervalHours timerRocksDBRollMaxTps
          timerRocksDBRollRangeHours timerRocksDBStopScan timerRocksDBTimeExpiredMaxTps mappedFileSizeTimerLog
-         appendTopicForTimerDeleteKey maxDelayTime disappearTimeAfterStart recallMessageEnable
+         appendTopicForTimerDeleteKey maxDelayTime disappearTimeAfterStart
          allowRecallWhenBrokerNotWriteable";
     "queues and settings are kept in files, not in RocksDB":
         "storeType rocksdbCQDoubleWriteEnable rocksdbCompressionType rocksdbFlushWalFrequency

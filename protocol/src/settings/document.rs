@@ -33,14 +33,13 @@ pub fn reference<C: Settings>(title: &str) -> String {
         out.push_str(
             "\n## Known, without effect here\n\nFiles that set these are accepted, with a warning that gives the reason.\n",
         );
-        C::WITHOUT_EFFECT.iter().for_each(|group| add_group::<C>(&mut out, group));
+        C::WITHOUT_EFFECT.iter().for_each(|group| add_group(&mut out, group));
     }
     out
 }
 
-fn add_group<C: Settings>(out: &mut String, group: &WithoutEffect) {
-    let names = group.names.split_whitespace().filter(|name| super::line::<C>(name).is_none());
-    let names: Vec<String> = names.map(|name| format!("`{name}`")).collect();
+fn add_group(out: &mut String, group: &WithoutEffect) {
+    let names: Vec<String> = group.names.split_whitespace().map(|name| format!("`{name}`")).collect();
     let mut reason = group.reason.chars();
     let first = reason.next().map(|first| first.to_uppercase().to_string()).unwrap_or_default();
     let _ = write!(out, "\n{first}{}:\n{}.\n", reason.as_str(), names.join(", "));

@@ -138,10 +138,10 @@ fn why_not<C: Settings>(name: &str) -> String {
     }
 }
 
-/// Why a setting of Apache's has no effect; `None` for names that it does not know either, and for those of the table.
+/// Why a setting of Apache's has no effect; `None` for names that it does not know either. Those of the table are not listed.
 pub fn reason<C: Settings>(name: &str) -> Option<&'static str> {
     let known = |group: &&WithoutEffect| group.names.split_whitespace().any(|other| other == name);
-    C::WITHOUT_EFFECT.iter().find(known).filter(|_| line::<C>(name).is_none()).map(|group| group.reason)
+    C::WITHOUT_EFFECT.iter().find(known).map(|group| group.reason)
 }
 
 /// Applies the text of a properties file. Names that are not in the table are warnings, since real files carry many; after an error
