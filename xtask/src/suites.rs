@@ -161,14 +161,25 @@ fn run_clippy() -> Result<Counts, String> {
     Ok(Counts::one(ok))
 }
 
-/// Everything but the interop crate, whose tests need a JDK and have their own suite.
+/// Packages that the suite "rust" leaves out. The interop tests need a JDK and have their own suite; the others have no tests in Rust
+/// but the models, and with them libraries would get features with which everything would be built once more.
+const NOT_IN_RUST: &[&str] = &[
+    "ferromq-interop",
+    "ferromq-bridge-models",
+    "ferromq-python",
+    "ferromq-python-naive",
+    "ferromq-node",
+    "ferromq-node-naive",
+    "ferromq-c-header",
+];
+
 fn run_rust() -> Result<Counts, String> {
     let mut command = cargo();
-    command.args(["test", "--workspace", "--exclude", "ferromq-interop", "--no-fail-fast"]);
+    command.args(["test", "--workspace", "--no-fail-fast"]);
+    command.args(NOT_IN_RUST.iter().flat_map(|package| ["--exclude", package]));
     let mut counts = count_cargo(run_teed(&mut command)?)?;
-    // The queues of the bridge under the model checker.
     let mut models = cargo();
-    models.args(["test", "--package", "ferromq-bridge", "--features", "loom", "--lib", "models"]);
+    models.args(["test", "--package", "ferromq-bridge-models"]);
     counts.add(&count_cargo(run_teed(&mut models)?)?);
     Ok(counts)
 }

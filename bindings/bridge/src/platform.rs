@@ -3,7 +3,7 @@
 //! Linux has eventfd; other Unix systems use a pipe; Windows has no descriptor that its event loops could wait for, so there
 //! [`Descriptor::new`] finds none and only threads and callbacks are woken.
 
-#[cfg(all(test, unix, not(feature = "loom")))]
+#[cfg(all(test, unix, not(loom)))]
 pub(crate) use unix::readable;
 #[cfg(unix)]
 pub use unix::{on_fork_in_child, Descriptor};
@@ -97,7 +97,7 @@ mod unix {
     }
 
     /// True while a read would find something.
-    #[cfg(all(test, not(feature = "loom")))]
+    #[cfg(all(test, not(loom)))]
     pub(crate) fn readable(number: i32) -> bool {
         let mut asked = libc::pollfd { fd: number, events: libc::POLLIN, revents: 0 };
         // SAFETY: one valid entry, and no waiting.

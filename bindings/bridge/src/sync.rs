@@ -1,10 +1,10 @@
-//! The lock and the condition variable of [`crate::EventQueue`] and [`crate::Ready`]: parking_lot's, or under the feature
-//! `loom` those of the model checker, behind one interface.
+//! The lock and the condition variable of [`crate::EventQueue`] and [`crate::Ready`]: parking_lot's, or with `cfg(loom)`, in the package
+//! `models`, those of the model checker, behind one interface.
 use std::time::{Duration, Instant};
 
-#[cfg(feature = "loom")]
+#[cfg(loom)]
 use loom::sync as imp;
-#[cfg(not(feature = "loom"))]
+#[cfg(not(loom))]
 use parking_lot as imp;
 
 pub(crate) type Guard<'a, T> = imp::MutexGuard<'a, T>;
@@ -18,12 +18,12 @@ impl<T> Mutex<T> {
         Self(imp::Mutex::new(value))
     }
 
-    #[cfg(not(feature = "loom"))]
+    #[cfg(not(loom))]
     pub(crate) fn lock(&self) -> Guard<'_, T> {
         self.0.lock()
     }
 
-    #[cfg(feature = "loom")]
+    #[cfg(loom)]
     pub(crate) fn lock(&self) -> Guard<'_, T> {
         self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
@@ -39,13 +39,13 @@ impl Condvar {
     }
 
     /// Waits for a notification, for at most `limit`; a model has no time and waits until it is notified.
-    #[cfg(not(feature = "loom"))]
+    #[cfg(not(loom))]
     fn wait_for<'a, T>(&self, mut guard: Guard<'a, T>, limit: Duration) -> Guard<'a, T> {
         let _ = self.0.wait_for(&mut guard, limit);
         guard
     }
 
-    #[cfg(feature = "loom")]
+    #[cfg(loom)]
     fn wait_for<'a, T>(&self, guard: Guard<'a, T>, _limit: Duration) -> Guard<'a, T> {
         self.0.wait(guard).unwrap_or_else(std::sync::PoisonError::into_inner)
     }
