@@ -74,8 +74,9 @@ mod tests {
     use std::sync::Arc;
 
     /// A task that listens ends by itself, one that does not is aborted at the deadline, and none starts afterwards.
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn tasks_end() {
+        let limit = Duration::from_millis(50);
         let tasks = Tasks::default();
         let ended = Arc::new(AtomicBool::new(false));
         let (stopped, flag) = (tasks.stopped(), ended.clone());
@@ -85,9 +86,9 @@ mod tests {
         });
         tasks.spawn(std::future::pending());
         let before = Instant::now();
-        tasks.stop_and_join(Duration::from_secs(2)).await;
+        tasks.stop_and_join(limit).await;
         assert!(ended.load(Ordering::Acquire));
-        assert_eq!(before.elapsed(), Duration::from_secs(2));
+        assert!(before.elapsed() >= limit);
         tasks.spawn(async { panic!("started after the stop") });
         assert!(tasks.set.lock().is_empty());
     }

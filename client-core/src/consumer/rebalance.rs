@@ -101,21 +101,37 @@ pub(crate) trait Rounds: Send + Sync + 'static {
     fn round(&self) -> impl Future<Output = Balance> + Send;
 }
 
+/// When the next round comes.
+struct Rhythm {
+    /// How long the next round waits that waits for a retry topic only.
+    patience: Duration,
+}
+
+impl Rhythm {
+    fn new() -> Self {
+        Self { patience: UNBALANCED }
+    }
+
+    /// Time until the next round, unless somebody wakes.
+    fn pause(&mut self, found: Balance) -> Duration {
+        match found {
+            Balance::Balanced => BALANCED,
+            Balance::Unbalanced => UNBALANCED,
+            Balance::WaitingForRetryTopic => {
+                let patience = (self.patience * 2).min(BALANCED);
+                std::mem::replace(&mut self.patience, patience)
+            }
+        }
+    }
+}
+
 /// Runs rounds until `stopped`: at once, then every 20 s or 1 s, and whenever `wake` is notified.
 pub(crate) async fn drive<R: Rounds>(rounds: Arc<R>, wake: Arc<Notify>, stopped: impl Future<Output = ()>) {
     let work = async {
-        let mut patience = UNBALANCED;
+        let mut rhythm = Rhythm::new();
         loop {
             let begun = Instant::now();
-            let pause = match rounds.round().await {
-                Balance::Balanced => BALANCED,
-                Balance::Unbalanced => UNBALANCED,
-                Balance::WaitingForRetryTopic => {
-                    let pause = patience;
-                    patience = (patience * 2).min(BALANCED);
-                    pause
-                }
-            };
+            let pause = rhythm.pause(rounds.round().await);
             let _ = timeout(pause, wake.notified()).await;
             tokio::time::sleep_until(begun + GAP).await;
         }
@@ -129,7 +145,6 @@ pub(crate) async fn drive<R: Rounds>(rounds: Arc<R>, wake: Arc<Notify>, stopped:
 #[cfg(test)]
 mod tests {
     use super::*;
-    use parking_lot::Mutex;
 
     fn queues(ids: impl IntoIterator<Item = i32>) -> Vec<MessageQueue> {
         ids.into_iter().map(|id| MessageQueue::new("T", "b", id)).collect()
@@ -156,34 +171,41 @@ mod tests {
         assert!(diff(&owned(0..1, Owned::Leaving), &[]).balanced);
     }
 
-    struct Scripted {
-        times: Mutex<Vec<Instant>>,
-        script: Mutex<Vec<Balance>>,
+    /// Rounds follow after 1 s when unbalanced, 20 s when balanced, and ever later while only the retry topic is missing.
+    #[test]
+    fn rhythm() {
+        use Balance::{Balanced, Unbalanced, WaitingForRetryTopic};
+        let mut rhythm = Rhythm::new();
+        let mut seconds = |found: Balance| rhythm.pause(found).as_secs();
+        assert_eq!([Unbalanced, Balanced].map(&mut seconds), [1, 20]);
+        assert_eq!([WaitingForRetryTopic; 3].map(&mut seconds), [1, 2, 4]);
+        assert_eq!([Unbalanced, Balanced].map(&mut seconds), [1, 20]);
+        assert_eq!([WaitingForRetryTopic; 4].map(&mut seconds), [8, 16, 20, 20]);
     }
 
-    impl Rounds for Scripted {
+    /// Tells when its rounds begin.
+    struct Told(tokio::sync::mpsc::UnboundedSender<Instant>);
+
+    impl Rounds for Told {
         async fn round(&self) -> Balance {
-            self.times.lock().push(Instant::now());
-            self.script.lock().pop().unwrap_or(Balance::Balanced)
+            self.0.send(Instant::now()).unwrap();
+            Balance::Balanced
         }
     }
 
-    /// Rounds follow after 1 s when unbalanced, 20 s when balanced, ever later while only the retry topic is missing, and at
-    /// once, but for the gap, when woken.
-    #[tokio::test(start_paused = true)]
-    async fn rhythm() {
-        use Balance::{Balanced, Unbalanced, WaitingForRetryTopic};
-        let script = vec![Balanced, WaitingForRetryTopic, WaitingForRetryTopic, Balanced, Unbalanced];
-        let rounds = Arc::new(Scripted { times: Mutex::default(), script: Mutex::new(script) });
-        let wake = Arc::new(Notify::new());
-        let start = Instant::now();
-        let until = async {
-            tokio::time::sleep(Duration::from_millis(24_500)).await;
-            wake.notify_one();
-            tokio::time::sleep(Duration::from_secs(1)).await;
-        };
-        drive(rounds.clone(), wake.clone(), until).await;
-        let at: Vec<u128> = rounds.times.lock().iter().map(|time| (*time - start).as_millis()).collect();
-        assert_eq!(at, [0, 1000, 21_000, 22_000, 24_000, 24_500]);
+    /// The first round comes at once, and the next one when somebody wakes, but for the gap; none after the stop.
+    #[tokio::test]
+    async fn who_wakes_is_heard() {
+        let (told, mut begun) = tokio::sync::mpsc::unbounded_channel();
+        let (wake, stop) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+        let until = stop.clone();
+        let driven = tokio::spawn(drive(Arc::new(Told(told)), wake.clone(), async move { until.notified().await }));
+        let first = begun.recv().await.unwrap();
+        wake.notify_one();
+        let second = begun.recv().await.unwrap();
+        assert!(second - first >= GAP, "{:?}", second - first);
+        stop.notify_one();
+        driven.await.unwrap();
+        assert_eq!(begun.recv().await, None);
     }
 }

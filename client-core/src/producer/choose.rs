@@ -55,8 +55,8 @@ mod tests {
     }
 
     /// Slow brokers are avoided, then unreachable ones; when nothing suits, round robin goes on.
-    #[tokio::test(start_paused = true)]
-    async fn avoids_faults() {
+    #[test]
+    fn avoids_faults() {
         let (queues, options, now) = (queues(), LatencyOptions::default(), Instant::now());
         let mut faults = LatencyFaults::default();
         faults.update(&options, "a", Duration::from_secs(2), Outcome::Answered, now);

@@ -106,8 +106,8 @@ mod tests {
     use super::*;
 
     /// Java's table: slowness and failures leave a broker out for a time, which a success does not shorten.
-    #[tokio::test(start_paused = true)]
-    async fn pauses() {
+    #[test]
+    fn pauses() {
         let (options, mut faults) = (LatencyOptions::default(), LatencyFaults::default());
         let now = Instant::now();
         let at = |s: u64| now + Duration::from_millis(s);
