@@ -174,7 +174,7 @@ impl Connection {
         let mut wake = false;
         let waiting = self.write_frames(frames.inspect(|frame| {
             if watches {
-                wake |= frame.opaque().is_some_and(|opaque| self.received.answered(opaque));
+                wake = frame.opaques().fold(wake, |wake, opaque| self.received.answered(opaque) || wake);
             }
         }))?;
         if wake || waiting > 0 {

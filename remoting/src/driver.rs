@@ -249,7 +249,8 @@ impl Driver {
         received.begin_batch();
         self.handler.requests(&self.connection, &mut self.requests, &mut self.answers);
         self.requests.clear();
-        received.end_batch(&mut self.sizes, self.answers.iter().map(OutFrame::opaque));
+        let answered = self.answers.iter().map(|answer| answer.heads().count()).sum();
+        received.end_batch(&mut self.sizes, answered, self.answers.iter().flat_map(OutFrame::opaques));
         if self.answers.is_empty() {
             return Ok(());
         }

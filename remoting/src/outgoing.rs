@@ -45,7 +45,8 @@ impl Body {
     }
 }
 
-/// An encoded frame: `head` runs from the length word to the end of the header (or of the body, when it is small).
+/// An encoded frame: `head` runs from the length word to the end of the header (or of the body, when it is small). Or several
+/// frames, all of them complete in `head`.
 #[derive(Debug, Clone)]
 pub struct OutFrame {
     /// Length word, header-length word, header. The length word counts the body.
@@ -60,7 +61,7 @@ thread_local! {
 }
 
 impl OutFrame {
-    /// A frame that is complete in `head`.
+    /// A frame that is complete in `head`, or several.
     pub fn whole(head: Bytes) -> Self {
         Self { head, body: Body::None }
     }
@@ -89,10 +90,25 @@ impl OutFrame {
         self.len() == 0
     }
 
-    /// The opaque of the frame, read from its head; `None` when this crate's encoder did not write it.
-    pub(crate) fn opaque(&self) -> Option<i32> {
+    /// The heads of the frames.
+    pub(crate) fn heads(&self) -> impl Iterator<Item = &[u8]> {
+        let mut rest = &self.head[..];
+        std::iter::from_fn(move || {
+            let length = rest.first_chunk::<4>()?;
+            let end = (u32::from_be_bytes(*length) as usize).saturating_add(4).min(rest.len());
+            let (head, behind) = rest.split_at(end);
+            rest = behind;
+            Some(head)
+        })
+    }
+
+    /// The opaques of the frames, read from their heads; of those that this crate's encoder wrote.
+    pub(crate) fn opaques(&self) -> impl Iterator<Item = i32> + '_ {
+        self.heads().filter_map(Self::opaque)
+    }
+
+    fn opaque(head: &[u8]) -> Option<i32> {
         const JSON_KEY: &[u8] = b"\"opaque\":";
-        let head = &self.head;
         if head.get(4) == Some(&1) {
             // code 2, language 1, version 2 precede it (wire.md 2.3).
             return head.get(13..17).and_then(|b| b.try_into().ok()).map(i32::from_be_bytes);
@@ -225,7 +241,12 @@ mod tests {
                 let mut command = Command::request(105, ExtFields::from_iter([("opaque", "99")]), Bytes::new());
                 command.remark = Some("\"opaque\":5".into());
                 (command.codec, command.opaque) = (codec, opaque);
-                assert_eq!(OutFrame::from(&command).opaque(), Some(opaque), "{codec:?}");
+                let frame = OutFrame::from(&command);
+                assert_eq!(frame.opaques().collect::<Vec<_>>(), [opaque], "{codec:?}");
+                // Several frames in one piece have one each.
+                let several = OutFrame::whole(frame.head.repeat(3).into());
+                assert_eq!(several.opaques().collect::<Vec<_>>(), [opaque; 3], "{codec:?}");
+                assert!(several.heads().all(|head| head == frame.head));
             }
         }
     }

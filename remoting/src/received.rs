@@ -55,16 +55,17 @@ impl Received {
         self.watch.store(true, Ordering::SeqCst);
     }
 
-    /// The handler call ended. `requests` are the two-way requests it was given (opaque, bytes), `answered` the opaques
-    /// of the answers it left to the transport.
+    /// The handler call ended. `requests` are the two-way requests it was given (opaque, bytes), `answers` the number of answers
+    /// it left to the transport, `answered` their opaques.
     pub(crate) fn end_batch(
         &self,
         requests: &mut Vec<(i32, usize)>,
-        answered: impl ExactSizeIterator<Item = Option<i32>>,
+        answers: usize,
+        answered: impl Iterator<Item = i32>,
     ) {
         let mut table = self.table.lock();
         table.in_batch = false;
-        if answered.len() < requests.len() {
+        if answers < requests.len() {
             let now = Instant::now();
             for (opaque, bytes) in requests.iter() {
                 let before = table.waiting.insert(*opaque, (*bytes, now)).map_or(0, |(b, _)| b);
@@ -72,7 +73,7 @@ impl Received {
                 self.total.inflight.fetch_add(*bytes, Ordering::Relaxed);
                 self.total.inflight.fetch_sub(before, Ordering::Relaxed);
             }
-            answered.flatten().for_each(|opaque| self.take(&mut table, opaque));
+            answered.for_each(|opaque| self.take(&mut table, opaque));
             for opaque in std::mem::take(&mut table.early) {
                 self.take(&mut table, opaque);
             }
