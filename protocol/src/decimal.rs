@@ -1,7 +1,18 @@
-//! Decimal text of an integer without an allocation and without the formatting machinery.
+//! Decimal text of an integer without an allocation and without the formatting machinery, two digits at a time.
 
 /// Longest text: `-9223372036854775808`.
 const LEN_MAX: usize = 20;
+
+/// The digits of 0 to 99, two for each.
+const PAIRS: [[u8; 2]; 100] = {
+    let mut pairs = [[0; 2]; 100];
+    let mut n = 0;
+    while n < 100 {
+        pairs[n] = [b'0' + (n / 10) as u8, b'0' + (n % 10) as u8];
+        n += 1;
+    }
+    pairs
+};
 
 /// The decimal text of one integer.
 pub(crate) struct Decimal {
@@ -14,13 +25,15 @@ impl Decimal {
         let mut digits = [b'0'; LEN_MAX];
         let mut start = LEN_MAX;
         let mut rest = value.unsigned_abs();
-        loop {
+        while rest >= 10 {
+            start -= 2;
+            digits[start..start + 2].copy_from_slice(&PAIRS[(rest % 100) as usize]);
+            rest /= 100;
+        }
+        // The one digit that is left, or the only one of zero; the pair before may have had all of them.
+        if rest > 0 || start == LEN_MAX {
             start -= 1;
-            digits[start] = b'0' + (rest % 10) as u8;
-            rest /= 10;
-            if rest == 0 {
-                break;
-            }
+            digits[start] = b'0' + rest as u8;
         }
         if value < 0 {
             start -= 1;

@@ -1,7 +1,7 @@
 //! Frames: the length word, the header in one of two codecs, the body (wire.md 1.1, 2.2, 2.3).
 //!
-//! Decoding copies nothing: header fields are ranges of the bytes that were read and the body is a slice of them.
-//! Encoding writes straight into the buffer of the connection. Both are bounded by [`FRAME_BYTES_MAX`]; a frame that
+//! Decoding copies the header's texts once, into memory that is used again, and the body not at all: it is a slice of the bytes
+//! that were read. Both directions are bounded by [`FRAME_BYTES_MAX`]; a frame that
 //! cannot be decoded means that the connection is lost, because nothing behind it can be trusted.
 mod binary;
 mod json;
@@ -10,7 +10,8 @@ use crate::command::{Codec, Command};
 use crate::ext::ExtFields;
 use crate::header::{FieldSink, Header, Naming};
 use crate::json::JsonError;
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::{Buf, BytesMut};
+use std::cell::Cell;
 
 /// Largest frame with its length word: that of the reference; peers close the connection beyond it.
 pub const FRAME_BYTES_MAX: usize = 16 * 1024 * 1024;
@@ -134,23 +135,42 @@ pub fn decode(buf: &mut BytesMut, limit: usize) -> Result<Option<Command>, Frame
         buf.reserve(frame + 4 - buf.len());
         return Ok(None);
     }
-    let mut bytes = buf.split_to(frame + 4);
-    bytes.advance(PREFIX);
-    let head = bytes.split_to(header).freeze();
-    let body = if bytes.is_empty() { Bytes::new() } else { bytes.freeze() };
+    let head = buf.get(PREFIX..PREFIX + header).unwrap_or_default();
     let mut command = match codec {
         Codec::Json => json::decode(head)?,
         Codec::Binary => binary::decode(head)?,
     };
-    command.body = body;
+    buf.advance(PREFIX + header);
+    let body = frame - 4 - header;
+    if body > 0 {
+        command.body = buf.split_to(body).freeze();
+    }
     Ok(Some(command))
 }
 
+/// Most bytes of the vector in which a thread writes headers that are kept for the next one: nearly all are below 1 KiB.
+const SCRATCH_BYTES_MAX: usize = 16 * 1024;
+
+thread_local! {
+    static SCRATCH: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
+
 /// Writes a frame up to and including its header; its length counts `body_len` bytes that the caller sends behind it.
-/// The typed header goes straight into `out`. A frame that the binary codec cannot express is written in JSON. After an
-/// error nothing was written.
+/// A frame that the binary codec cannot express is written in JSON. After an error nothing was written.
 pub fn encode_typed<'a, H: Header<'a>>(
     out: &mut BytesMut,
+    fixed: &Fixed,
+    remark: Option<&str>,
+    header: Option<&H>,
+    naming: Naming,
+    body_len: usize,
+) -> Result<(), EncodeError> {
+    encode_through(out, |text| encode_typed_to(text, fixed, remark, header, naming, body_len))
+}
+
+/// As [`encode_typed`], behind what is in a vector: its many small writes are cheaper than those into a shared buffer.
+pub fn encode_typed_to<'a, H: Header<'a>>(
+    out: &mut Vec<u8>,
     fixed: &Fixed,
     remark: Option<&str>,
     header: Option<&H>,
@@ -168,15 +188,31 @@ pub fn encode_ext(
     ext: &ExtFields,
     body_len: usize,
 ) -> Result<(), EncodeError> {
-    encode_fields(out, fixed, remark, ext, body_len)
+    encode_through(out, |text| encode_fields(text, fixed, remark, ext, body_len))
+}
+
+/// Appends what `encode` writes into a vector.
+fn encode_through(
+    out: &mut BytesMut,
+    encode: impl FnOnce(&mut Vec<u8>) -> Result<(), EncodeError>,
+) -> Result<(), EncodeError> {
+    let mut text = SCRATCH.take();
+    text.clear();
+    let result = encode(&mut text);
+    out.extend_from_slice(&text);
+    if text.capacity() <= SCRATCH_BYTES_MAX {
+        SCRATCH.set(text);
+    }
+    result
 }
 
 /// Header fields that can write themselves.
 trait Fields {
     /// False when the frame has no header object at all.
     fn present(&self) -> bool;
-    /// True when empty texts are to be written in the binary codec although they arrive as null.
-    fn keep_empty(&self) -> bool;
+    /// True for the fields of a declared header: their names are plain, and empty texts are left out in the binary codec, where
+    /// they would arrive as null.
+    fn declared(&self) -> bool;
     fn write<S: FieldSink>(&self, sink: &mut S);
 }
 
@@ -184,8 +220,8 @@ impl Fields for ExtFields {
     fn present(&self) -> bool {
         self.is_present()
     }
-    fn keep_empty(&self) -> bool {
-        true
+    fn declared(&self) -> bool {
+        false
     }
     fn write<S: FieldSink>(&self, sink: &mut S) {
         for (name, value) in self.iter() {
@@ -207,8 +243,8 @@ impl<'a, H: Header<'a>> Fields for Typed<'_, 'a, H> {
     fn present(&self) -> bool {
         self.header.is_some()
     }
-    fn keep_empty(&self) -> bool {
-        false
+    fn declared(&self) -> bool {
+        true
     }
     fn write<S: FieldSink>(&self, sink: &mut S) {
         if let Some(header) = self.header {
@@ -218,14 +254,13 @@ impl<'a, H: Header<'a>> Fields for Typed<'_, 'a, H> {
 }
 
 fn encode_fields<F: Fields>(
-    out: &mut BytesMut,
+    out: &mut Vec<u8>,
     fixed: &Fixed,
     remark: Option<&str>,
     fields: &F,
     body_len: usize,
 ) -> Result<(), EncodeError> {
     let start = out.len();
-    out.reserve(512);
     out.extend_from_slice(&[0; PREFIX]);
     let mut kind = 1;
     if fixed.codec == Codec::Json || !binary::encode(out, fixed, remark, fields) {

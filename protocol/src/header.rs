@@ -139,16 +139,14 @@ impl<'a, T: FieldValue<'a>> FieldValue<'a> for Option<T> {
 /// Reads one field; used by the code that [`header!`](crate::header!) generates.
 #[doc(hidden)]
 pub fn read_field<'a, T: FieldValue<'a>>(
-    bytes: Option<&'a [u8]>,
+    text: Option<&'a str>,
     name: &'static str,
     default: Option<T>,
     strict: bool,
 ) -> Result<T, HeaderError> {
-    let Some(bytes) = bytes else {
+    let Some(text) = text else {
         return default.or_else(T::absent).ok_or(HeaderError::Missing(name));
     };
-    // Field texts are checked when a frame is decoded.
-    let text = std::str::from_utf8(bytes).unwrap_or_default();
     let value = T::parse(text);
     let value = if strict { value } else { value.or(default).or_else(T::absent) };
     value.ok_or_else(|| HeaderError::Illegal { name, value: text.chars().take(80).collect() })
@@ -201,7 +199,7 @@ macro_rules! header {
                 ext: &$lt $crate::ext::ExtFields,
                 naming: $crate::header::Naming,
             ) -> Result<Self, $crate::header::HeaderError> {
-                $(let mut $field: Option<&$lt [u8]> = None;)*
+                $(let mut $field: Option<&$lt str> = None;)*
                 match naming {
                     $crate::header::Naming::Long => for (name, value) in ext.raw() {
                         $(if name == $wire.as_bytes() { $field = value; continue; })*

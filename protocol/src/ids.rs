@@ -38,13 +38,14 @@ const ID_BYTES_MAX: usize = 28;
 
 const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
 
-/// Appends `bytes` as upper-case hex.
+/// Appends the bytes of an id, at most [`ID_BYTES_MAX`], as upper-case hex.
 fn push_hex(out: &mut String, bytes: &[u8]) {
-    out.reserve(bytes.len() * 2);
-    for byte in bytes {
-        out.push(char::from(DIGITS[usize::from(byte >> 4)]));
-        out.push(char::from(DIGITS[usize::from(byte & 15)]));
+    let mut text = [0; 2 * ID_BYTES_MAX];
+    for (pair, byte) in text.chunks_exact_mut(2).zip(bytes) {
+        pair.copy_from_slice(&[DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]);
     }
+    let text = text.get(..bytes.len() * 2).unwrap_or_default();
+    out.push_str(std::str::from_utf8(text).unwrap_or_default());
 }
 
 /// The bytes of an id text, in either case, and how many they are.

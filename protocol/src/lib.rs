@@ -15,6 +15,7 @@ mod decimal;
 pub mod delay;
 pub mod ext;
 pub mod filter;
+mod find;
 pub mod frame;
 pub mod hash;
 pub mod header;

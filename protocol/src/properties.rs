@@ -5,6 +5,8 @@
 mod names;
 pub use names::*;
 
+use crate::find;
+
 /// Between name and value.
 pub const NAME_SEPARATOR: char = '\u{1}';
 /// After each value.
@@ -46,9 +48,23 @@ fn last_separator(bytes: &[u8]) -> Option<usize> {
 
 /// All entries that count, in the order of the text; repeated names are given as often as they stand there.
 pub fn iter(text: &str) -> impl Iterator<Item = (&str, &str)> {
-    text.split(PROPERTY_SEPARATOR)
-        .filter_map(|entry| entry.split_once(NAME_SEPARATOR))
-        .filter(|(name, value)| !name.is_empty() && !value.is_empty())
+    pieces(text).flatten()
+}
+
+/// What stands between the separators: name and value, or `None` for what does not count. The last piece is empty when the text
+/// ends with a separator, as that of an empty text is.
+pub fn pieces(text: &str) -> impl Iterator<Item = Option<(&str, &str)>> {
+    let bytes = text.as_bytes();
+    let mut next = Some(0);
+    std::iter::from_fn(move || {
+        let start = next?;
+        let name_end = find::either(bytes, start, NAME_SEPARATOR as u8, PROPERTY_SEPARATOR as u8);
+        let named = bytes.get(name_end) == Some(&(NAME_SEPARATOR as u8));
+        let end = if named { find::byte(bytes, name_end + 1, PROPERTY_SEPARATOR as u8) } else { name_end };
+        next = (end < bytes.len()).then_some(end + 1);
+        let counts = named && name_end > start && end > name_end + 1;
+        Some(text.get(start..name_end).zip(text.get(name_end + 1..end)).filter(|_| counts))
+    })
 }
 
 /// The value in `entry` when it is an entry of `name`.

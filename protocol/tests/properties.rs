@@ -54,3 +54,16 @@ proptest! {
         }
     }
 }
+
+// The pieces of a text are what splitting it at the separators gives, whatever is missing or empty.
+#[test]
+fn pieces_lie_between_the_separators() {
+    let letters = ["\u{1}", "\u{2}", "a", "\u{e9}long enough for a word of eight"];
+    let of = |number: usize| (0..6).map(|place| letters[number / 4_usize.pow(place) % 4]).collect::<String>();
+    for text in (0..4096).flat_map(|number| [of(number), of(number).trim_end_matches('a').to_owned()]) {
+        let expected = text
+            .split('\u{2}')
+            .map(|piece| piece.split_once('\u{1}').filter(|(name, value)| !name.is_empty() && !value.is_empty()));
+        assert!(properties::pieces(&text).eq(expected), "{text:?}");
+    }
+}

@@ -1,7 +1,7 @@
 //! The codes of sending: 10, 310, 320 (runs of them become one append) and 36.
 //!
 //! This is the hottest path of the broker. Headers are read in one pass over the fields; what a run of sends shares is
-//! looked up once; the answers are encoded one behind the other into one buffer per thread.
+//! looked up once; the answers of a run are encoded one behind the other and leave as one piece.
 use super::canonical;
 use super::reply::unreadable;
 use crate::service::back::{self, SendBack};
@@ -9,7 +9,7 @@ use crate::service::send::{unavailable, Accepted, PutOutcome, SendRequest, SendS
 use crate::service::{Caller, Refusal, Service};
 use bytes::BytesMut;
 use ferromq_protocol::code::request;
-use ferromq_protocol::frame::{encode_typed, Fixed};
+use ferromq_protocol::frame::{encode_typed_to, Fixed};
 use ferromq_protocol::header::Naming;
 use ferromq_protocol::headers::{ConsumerSendMsgBack, SendFailure, SendMessage, SendMessageResponse};
 use ferromq_protocol::ids::OffsetMessageId;
@@ -77,15 +77,16 @@ pub(super) fn handle(
                 (Ok(_), None) => Err(Refusal::system_error("UNKNOWN_ERROR")),
             });
             match result {
-                Err(refusal) => answers.push(encoder.failure(request, &refusal)),
+                Err(refusal) => encoder.failure(request, &refusal),
                 Ok((accepted, records)) if sending.is_sync_flush() && accepted.wait_for_flush => {
                     waiting.push(encoder.owned(request, &accepted, records, sending.unique_key(&accepted)));
                 }
                 Ok((accepted, records)) => {
-                    answers.push(encoder.success(request, &accepted, records, sending.unique_key(&accepted)));
+                    encoder.success(request, &accepted, records, sending.unique_key(&accepted));
                 }
             }
         }
+        answers.extend(encoder.finish());
         if let (Some(end), false) = (sending.results().last(), waiting.is_empty()) {
             let end = end.physical_offset + i64::from(end.size);
             let timeout = sending.config().sync_flush_timeout;
@@ -120,9 +121,9 @@ fn answer_when_flushed(
             // Nobody knows what the disk holds: no success of any kind, the client tries another broker.
             FlushOutcome::Failed(why) => Err(unavailable(&why)),
         };
-        let mut buffer = BytesMut::new();
-        let mut frames: Vec<OutFrame> = waiting.iter().map(|answer| answer.encode(&mut buffer, &outcome)).collect();
-        if let Err(error) = connection.send_all(&mut frames) {
+        let mut answers = Vec::new();
+        waiting.iter().for_each(|answer| answer.encode(&mut answers, &outcome));
+        if let Err(error) = connection.send(OutFrame::whole(answers.into())) {
             tracing::debug!(%error, "answers to flushed sends not sent");
         }
     };
@@ -164,22 +165,21 @@ fn decode_letters(ext: &ExtFields) -> Result<SendRequest<'_>, Refusal> {
     let (mut topic, mut queue_id, mut sys_flag, mut born_timestamp, mut flag) = (None, None, None, None, None);
     let (mut default_topic, mut default_topic_queues, mut properties) = (None, None, "");
     let (mut reconsume_times, mut max_reconsume_times, mut unit_mode, mut is_batch) = (0, None, false, false);
-    // Bytes: what is checked to be text once more is only what is used as text.
     for (name, value) in ext.raw() {
         let (&[letter], Some(value)) = (name, value) else { continue };
         match letter {
-            b'b' => topic = Some(text(value)),
-            b'c' => default_topic = Some(text(value)),
+            b'b' => topic = Some(value),
+            b'c' => default_topic = Some(value),
             b'd' => default_topic_queues = Some(number(letter, value)?),
             b'e' => queue_id = Some(number(letter, value)?),
             b'f' => sys_flag = Some(number(letter, value)?),
             b'g' => born_timestamp = Some(number(letter, value)?),
             b'h' => flag = Some(number(letter, value)?),
-            b'i' => properties = text(value),
+            b'i' => properties = value,
             b'j' => reconsume_times = number(letter, value)?,
-            b'k' => unit_mode = value.eq_ignore_ascii_case(b"true"),
+            b'k' => unit_mode = value.eq_ignore_ascii_case("true"),
             b'l' => max_reconsume_times = Some(number(letter, value)?),
-            b'm' => is_batch = value.eq_ignore_ascii_case(b"true"),
+            b'm' => is_batch = value.eq_ignore_ascii_case("true"),
             _ => {}
         }
     }
@@ -201,22 +201,17 @@ fn decode_letters(ext: &ExtFields) -> Result<SendRequest<'_>, Refusal> {
     })
 }
 
-/// The text of a field. Headers are text already; a failed check would be a bug, answered with an empty text.
-fn text(bytes: &[u8]) -> &str {
-    std::str::from_utf8(bytes).unwrap_or_default()
-}
-
 /// The number of a field. Nearly all are a few digits, which are read by hand.
-fn number<T: std::str::FromStr + TryFrom<i64>>(letter: u8, bytes: &[u8]) -> Result<T, Refusal> {
+fn number<T: std::str::FromStr + TryFrom<i64>>(letter: u8, text: &str) -> Result<T, Refusal> {
     /// So many digits always fit 64 bits.
     const DIGITS_MAX: usize = 18;
-    if (1..=DIGITS_MAX).contains(&bytes.len()) && bytes.iter().all(u8::is_ascii_digit) {
-        let value = bytes.iter().fold(0, |value, digit| value * 10 + i64::from(digit - b'0'));
+    if (1..=DIGITS_MAX).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit()) {
+        let value = text.bytes().fold(0, |value, digit| value * 10 + i64::from(digit - b'0'));
         if let Ok(value) = T::try_from(value) {
             return Ok(value);
         }
     }
-    let (name, text) = (char::from(letter), text(bytes));
+    let name = char::from(letter);
     text.parse().map_err(|_| Refusal::thrown(format!("header field {name} has the illegal value {text:?}")))
 }
 
@@ -231,9 +226,10 @@ struct Common {
     trace_on: &'static str,
 }
 
-/// Writes answers one behind the other into one buffer.
+/// Writes the answers of a run one behind the other; they leave as one piece.
 #[derive(Default)]
 struct Encoder {
+    answers: Vec<u8>,
     buffer: BytesMut,
     ids: String,
     common: Common,
@@ -241,8 +237,8 @@ struct Encoder {
 }
 
 impl Encoder {
-    /// Bytes taken at a time for the heads of answers.
-    const CHUNK: usize = 32 * 1024;
+    /// Bytes of answers above which the memory of a run is not kept: batches have long answers.
+    const ANSWERS_KEPT_MAX: usize = 1024 * 1024;
 
     fn begin(&mut self, service: &Service, sending: &Sending<'_>) {
         let config = sending.config();
@@ -251,7 +247,20 @@ impl Encoder {
         }
         self.common.trace_on = if config.trace_on { "true" } else { "false" };
         self.store_host = Some(service.identity.store_host);
-        self.buffer.reserve(Self::CHUNK);
+        self.answers.clear();
+    }
+
+    /// The answers since [`begin`](Self::begin), if there are any.
+    fn finish(&mut self) -> Option<OutFrame> {
+        if self.answers.is_empty() {
+            return None;
+        }
+        if self.answers.len() > Self::ANSWERS_KEPT_MAX {
+            return Some(OutFrame::whole(std::mem::take(&mut self.answers).into()));
+        }
+        // The buffer is the same one again once what was split off it is written.
+        self.buffer.extend_from_slice(&self.answers);
+        Some(OutFrame::whole(self.buffer.split().freeze()))
     }
 
     fn write_ids(&mut self, records: &[RecordResult]) {
@@ -265,20 +274,14 @@ impl Encoder {
         }
     }
 
-    fn success(
-        &mut self,
-        request: &Command,
-        accepted: &Accepted,
-        records: &[RecordResult],
-        key: Option<&str>,
-    ) -> OutFrame {
+    fn success(&mut self, request: &Command, accepted: &Accepted, records: &[RecordResult], key: Option<&str>) {
         self.write_ids(records);
         let header = header(&self.common, &self.ids, accepted.queue_id, first_offset(records), key);
-        frame(&mut self.buffer, &Fixed::response_to(request, PutOutcome::Ok.code()), None, Some(&header))
+        frame(&mut self.answers, &Fixed::response_to(request, PutOutcome::Ok.code()), None, Some(&header));
     }
 
-    fn failure(&mut self, request: &Command, refusal: &Refusal) -> OutFrame {
-        failure(&mut self.buffer, Fixed::response_to(request, 0), &self.common, refusal)
+    fn failure(&mut self, request: &Command, refusal: &Refusal) {
+        failure(&mut self.answers, Fixed::response_to(request, 0), &self.common, refusal);
     }
 
     fn owned(
@@ -300,10 +303,10 @@ impl Encoder {
     }
 }
 
-fn failure(buffer: &mut BytesMut, fixed: Fixed, common: &Common, refusal: &Refusal) -> OutFrame {
+fn failure(out: &mut Vec<u8>, fixed: Fixed, common: &Common, refusal: &Refusal) {
     let header = SendFailure { msg_region: Some(&common.region), trace_on: Some(common.trace_on) };
     let fixed = Fixed { code: refusal.code, ..fixed };
-    frame(buffer, &fixed, Some(&refusal.remark), (!refusal.thrown).then_some(&header))
+    frame(out, &fixed, Some(&refusal.remark), (!refusal.thrown).then_some(&header));
 }
 
 fn first_offset(records: &[RecordResult]) -> i64 {
@@ -329,18 +332,12 @@ fn header<'a>(
     }
 }
 
-fn frame<'a, H: Header<'a>>(
-    buffer: &mut BytesMut,
-    fixed: &Fixed,
-    remark: Option<&str>,
-    header: Option<&H>,
-) -> OutFrame {
-    if encode_typed(buffer, fixed, remark, header, Naming::Long, 0).is_err() {
+fn frame<'a, H: Header<'a>>(out: &mut Vec<u8>, fixed: &Fixed, remark: Option<&str>, header: Option<&H>) {
+    if encode_typed_to(out, fixed, remark, header, Naming::Long, 0).is_err() {
         // Longer than a frame may be: only a remark could be that long, and nothing was written.
-        let short = encode_typed::<H>(buffer, fixed, None, None, Naming::Long, 0);
+        let short = encode_typed_to::<H>(out, fixed, None, None, Naming::Long, 0);
         tracing::error!(?short, "an answer was too long and lost its remark");
     }
-    OutFrame::whole(buffer.split().freeze())
 }
 
 /// An answer that waits for the disk.
@@ -354,13 +351,13 @@ struct OwnedAnswer {
 }
 
 impl OwnedAnswer {
-    fn encode(&self, buffer: &mut BytesMut, outcome: &Result<PutOutcome, Refusal>) -> OutFrame {
+    fn encode(&self, out: &mut Vec<u8>, outcome: &Result<PutOutcome, Refusal>) {
         let outcome = match outcome {
             Ok(outcome) => outcome,
-            Err(refusal) => return failure(buffer, self.fixed, &self.common, refusal),
+            Err(refusal) => return failure(out, self.fixed, &self.common, refusal),
         };
         let header = header(&self.common, &self.ids, self.queue_id, self.queue_offset, self.unique_key.as_deref());
-        frame(buffer, &Fixed { code: outcome.code(), ..self.fixed }, None, Some(&header))
+        frame(out, &Fixed { code: outcome.code(), ..self.fixed }, None, Some(&header));
     }
 }
 

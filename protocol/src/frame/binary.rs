@@ -14,20 +14,20 @@
 use super::{Fields, Fixed, FrameError, FIELDS_MAX};
 use crate::command::{Codec, Command};
 use crate::decimal::Decimal;
-use crate::ext::{ExtFields, Piece};
+use crate::ext::{ExtFields, Span};
 use crate::header::FieldSink;
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::{BufMut, Bytes};
 
 /// Reads a header that fills `head` exactly.
-pub(super) fn decode(head: Bytes) -> Result<Command, FrameError> {
-    let mut reader = Reader { bytes: &head, at: 0 };
+pub(super) fn decode(head: &[u8]) -> Result<Command, FrameError> {
+    let mut reader = Reader { bytes: head, at: 0 };
     let code = i32::from(i16::from_be_bytes(reader.array()?));
     let [language] = reader.array()?;
     let version = i32::from(i16::from_be_bytes(reader.array()?));
     let opaque = i32::from_be_bytes(reader.array()?);
     let flag = i32::from_be_bytes(reader.array()?);
     let remark = reader.long_text()?;
-    let remark = (remark.1 > 0).then(|| String::from_utf8_lossy(&head[remark.0..remark.0 + remark.1]).into_owned());
+    let remark = (!remark.is_empty()).then(|| String::from_utf8_lossy(remark).into_owned());
     let entries = i32::from_be_bytes(reader.array()?);
     if usize::try_from(entries).ok() != Some(head.len() - reader.at) {
         return Err(FrameError::Binary("the length of the fields is not that of the rest of the header"));
@@ -39,26 +39,20 @@ pub(super) fn decode(head: Bytes) -> Result<Command, FrameError> {
         }
         let name = reader.short_text()?;
         let value = reader.long_text()?;
-        let name = piece(&head, name, &mut ext);
-        let value = (value.1 > 0).then(|| piece(&head, value, &mut ext));
-        ext.push_pieces(name, value);
+        let name = keep(&mut ext, name);
+        let value = (!value.is_empty()).then(|| keep(&mut ext, value));
+        ext.push_spans(name, value);
     }
     let language = i32::from(language as i8);
-    let ext = ext.over(head);
     Ok(Command { code, language, version, opaque, flag, remark, ext, body: Bytes::new(), codec: Codec::Binary })
 }
 
-/// The range itself when it is UTF-8, else a repaired copy.
-fn piece(head: &Bytes, (start, len): (usize, usize), ext: &mut ExtFields) -> Piece {
-    let bytes = &head[start..start + len];
-    if std::str::from_utf8(bytes).is_ok() {
-        return Piece::Shared { start, len };
+/// Keeps a text, repaired when it is not UTF-8.
+fn keep(ext: &mut ExtFields, bytes: &[u8]) -> Span {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => ext.keep(text),
+        Err(_) => ext.keep(&String::from_utf8_lossy(bytes)),
     }
-    let repaired = ext.keep_with(|own| {
-        own.push_str(&String::from_utf8_lossy(bytes));
-        Ok::<(), std::convert::Infallible>(())
-    });
-    repaired.unwrap_or(Piece::Own { start: 0, len: 0 })
 }
 
 struct Reader<'a> {
@@ -66,39 +60,37 @@ struct Reader<'a> {
     at: usize,
 }
 
-impl Reader<'_> {
+impl<'a> Reader<'a> {
     fn array<const N: usize>(&mut self) -> Result<[u8; N], FrameError> {
         let bytes = self.bytes.get(self.at..).and_then(|rest| rest.first_chunk::<N>());
         self.at += N;
         bytes.copied().ok_or(FrameError::Binary("the header ends too early"))
     }
 
-    /// Start and length of a text with a length of 4 bytes.
-    fn long_text(&mut self) -> Result<(usize, usize), FrameError> {
+    /// A text with a length of 4 bytes.
+    fn long_text(&mut self) -> Result<&'a [u8], FrameError> {
         let len = i32::from_be_bytes(self.array()?);
         self.text(usize::try_from(len).ok())
     }
 
-    /// Start and length of a text with a length of 2 bytes.
-    fn short_text(&mut self) -> Result<(usize, usize), FrameError> {
+    /// A text with a length of 2 bytes.
+    fn short_text(&mut self) -> Result<&'a [u8], FrameError> {
         let len = i16::from_be_bytes(self.array()?);
         self.text(usize::try_from(len).ok())
     }
 
-    fn text(&mut self, len: Option<usize>) -> Result<(usize, usize), FrameError> {
+    fn text(&mut self, len: Option<usize>) -> Result<&'a [u8], FrameError> {
         let len = len.ok_or(FrameError::Binary("a text has a negative length"))?;
-        if len > self.bytes.len() - self.at {
-            return Err(FrameError::Binary("a text reaches beyond the header"));
-        }
-        let start = self.at;
+        let rest = self.bytes.get(self.at..).unwrap_or_default();
+        let text = rest.get(..len).ok_or(FrameError::Binary("a text reaches beyond the header"))?;
         self.at += len;
-        Ok((start, len))
+        Ok(text)
     }
 }
 
 /// Appends a header. False when something does not fit the 16-bit words of this codec; `out` then holds rubbish that the
 /// caller removes.
-pub(super) fn encode<F: Fields>(out: &mut BytesMut, fixed: &Fixed, remark: Option<&str>, fields: &F) -> bool {
+pub(super) fn encode<F: Fields>(out: &mut Vec<u8>, fixed: &Fixed, remark: Option<&str>, fields: &F) -> bool {
     let (Ok(code), Ok(version)) = (i16::try_from(fixed.code), i16::try_from(fixed.version)) else { return false };
     out.put_i16(code);
     out.put_i8(i8::try_from(fixed.language).unwrap_or(crate::language::OTHER as i8));
@@ -110,7 +102,7 @@ pub(super) fn encode<F: Fields>(out: &mut BytesMut, fixed: &Fixed, remark: Optio
     out.put_slice(remark.as_bytes());
     let start = out.len();
     out.put_u32(0);
-    let mut sink = Sink { out, fits: true, keep_empty: fields.keep_empty() };
+    let mut sink = Sink { out, fits: true, keep_empty: !fields.declared() };
     fields.write(&mut sink);
     let fits = sink.fits;
     let len = (out.len() - start - 4) as u32;
@@ -119,7 +111,7 @@ pub(super) fn encode<F: Fields>(out: &mut BytesMut, fixed: &Fixed, remark: Optio
 }
 
 struct Sink<'a> {
-    out: &'a mut BytesMut,
+    out: &'a mut Vec<u8>,
     fits: bool,
     keep_empty: bool,
 }

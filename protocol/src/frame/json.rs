@@ -5,17 +5,16 @@
 use super::{Fields, Fixed, FrameError, FIELDS_MAX};
 use crate::command::{Codec, Command};
 use crate::decimal::Decimal;
-use crate::ext::{ExtFields, Piece};
+use crate::ext::{ExtFields, Span};
 use crate::header::FieldSink;
 use crate::json::scan::{scalar, RawText, Scalar, Scanner};
 use crate::json::{put_text, JsonError};
 use crate::language;
-use bytes::{Bytes, BytesMut};
 use std::borrow::Cow;
 
 /// Reads a header: an object with nothing but blanks and NULs behind it.
-pub(super) fn decode(head: Bytes) -> Result<Command, FrameError> {
-    let text = std::str::from_utf8(&head)
+pub(super) fn decode(head: &[u8]) -> Result<Command, FrameError> {
+    let text = std::str::from_utf8(head)
         .map_err(|error| JsonError { at: error.valid_up_to(), what: "the header is not UTF-8" })?;
     let mut scanner = Scanner::new(text);
     let mut command = Command { language: language::JAVA, codec: Codec::Json, ..Command::default() };
@@ -40,12 +39,21 @@ pub(super) fn decode(head: Bytes) -> Result<Command, FrameError> {
         }
     }
     scanner.end()?;
-    command.ext = command.ext.over(head);
+    command.ext = command.ext.over(text);
     Ok(command)
 }
 
 /// A number, a number in quotes, or null; fractions are cut off. Anything beyond 32 bits is an error.
+#[inline]
 fn int(scanner: &mut Scanner<'_>) -> Result<Option<i32>, JsonError> {
+    match scanner.plain_int().map(i32::try_from) {
+        Some(Ok(int)) => Ok(Some(int)),
+        Some(Err(_)) => Err(scanner.error("a number does not fit 32 bits")),
+        None => any_int(scanner),
+    }
+}
+
+fn any_int(scanner: &mut Scanner<'_>) -> Result<Option<i32>, JsonError> {
     let start = scanner.at();
     let error = |what| JsonError { at: start, what };
     let word = match scanner.peek() {
@@ -124,9 +132,9 @@ fn ext_fields(scanner: &mut Scanner<'_>) -> Result<ExtFields, FrameError> {
                 (name, value(scanner)?)
             }
         };
-        let name = piece(scanner, name, &mut ext)?;
-        let value = value.map(|raw| piece(scanner, raw, &mut ext)).transpose()?;
-        ext.push_pieces(name, value);
+        let name = span(scanner, name, &mut ext)?;
+        let value = value.map(|raw| span(scanner, raw, &mut ext)).transpose()?;
+        ext.push_spans(name, value);
         if !scanner.take(b',') {
             scanner.require(b'}', "a comma or the end of extFields is expected")?;
             break;
@@ -135,44 +143,40 @@ fn ext_fields(scanner: &mut Scanner<'_>) -> Result<ExtFields, FrameError> {
     Ok(ext)
 }
 
+/// Where a text will lie once the header stands before those that were unescaped.
 #[inline]
-fn piece(scanner: &Scanner<'_>, raw: RawText, ext: &mut ExtFields) -> Result<Piece, JsonError> {
+fn span(scanner: &Scanner<'_>, raw: RawText, ext: &mut ExtFields) -> Result<Span, JsonError> {
     if raw.escaped {
-        ext.keep_with(|own| scanner.unescape(raw, own))
+        Ok(ext.keep_with(|own| scanner.unescape(raw, own))?.behind(scanner.len()))
     } else {
-        Ok(Piece::Shared { start: raw.start, len: raw.end - raw.start })
+        Ok(Span::new(raw.start, raw.end - raw.start))
     }
 }
 
-/// Usual size of a header; a longer one costs a reallocation.
-const HEADER_EXPECTED: usize = 768;
-
-/// Appends a header. It is put together in a vector of its own, whose many small writes are cheaper than those into a
-/// shared buffer.
-pub(super) fn encode<F: Fields>(out: &mut BytesMut, fixed: &Fixed, remark: Option<&str>, fields: &F) {
-    let mut text = Vec::with_capacity(HEADER_EXPECTED);
-    int_member(&mut text, b"{\"code\":", fixed.code);
+/// Appends a header.
+pub(super) fn encode<F: Fields>(out: &mut Vec<u8>, fixed: &Fixed, remark: Option<&str>, fields: &F) {
+    int_member(out, b"{\"code\":", fixed.code);
     if fields.present() {
-        text.extend_from_slice(b",\"extFields\":{");
-        fields.write(&mut Sink { out: &mut text, first: true });
-        text.push(b'}');
+        out.extend_from_slice(b",\"extFields\":{");
+        fields.write(&mut Sink { out, first: true, declared: fields.declared() });
+        out.push(b'}');
     }
-    int_member(&mut text, b",\"flag\":", fixed.flag);
+    int_member(out, b",\"flag\":", fixed.flag);
     if let Some(name) = language::name(fixed.language) {
-        text.extend_from_slice(b",\"language\":\"");
-        text.extend_from_slice(name.as_bytes());
-        text.push(b'"');
+        out.extend_from_slice(b",\"language\":\"");
+        out.extend_from_slice(name.as_bytes());
+        out.push(b'"');
     }
-    int_member(&mut text, b",\"opaque\":", fixed.opaque);
+    int_member(out, b",\"opaque\":", fixed.opaque);
     if let Some(remark) = remark {
-        text.extend_from_slice(b",\"remark\":");
-        put_text(&mut text, remark);
+        out.extend_from_slice(b",\"remark\":");
+        put_text(out, remark);
     }
-    int_member(&mut text, b",\"serializeTypeCurrentRPC\":\"JSON\",\"version\":", fixed.version);
-    text.push(b'}');
-    out.extend_from_slice(&text);
+    int_member(out, b",\"serializeTypeCurrentRPC\":\"JSON\",\"version\":", fixed.version);
+    out.push(b'}');
 }
 
+#[inline]
 fn int_member(out: &mut Vec<u8>, prefix: &[u8], value: i32) {
     out.extend_from_slice(prefix);
     out.extend_from_slice(Decimal::new(i64::from(value)).as_bytes());
@@ -181,16 +185,25 @@ fn int_member(out: &mut Vec<u8>, prefix: &[u8], value: i32) {
 struct Sink<'a> {
     out: &'a mut Vec<u8>,
     first: bool,
+    declared: bool,
 }
 
 impl Sink<'_> {
+    #[inline]
     fn name(&mut self, name: &str) {
         if !self.first {
             self.out.push(b',');
         }
         self.first = false;
-        put_text(self.out, name);
-        self.out.push(b':');
+        if self.declared {
+            // Declared names have nothing to be escaped.
+            self.out.push(b'"');
+            self.out.extend_from_slice(name.as_bytes());
+            self.out.extend_from_slice(b"\":");
+        } else {
+            put_text(self.out, name);
+            self.out.push(b':');
+        }
     }
 }
 

@@ -4,6 +4,7 @@
 //! accepts what fastjson2 accepts beyond the standard: single quotes, raw control characters inside texts, trailing
 //! commas (wire.md 2.2). It never reads past its input and nests at most [`DEPTH_MAX`] deep.
 use super::JsonError;
+use crate::find;
 
 /// Deepest nesting of objects and arrays; anything deeper is an error. Official bodies nest less than ten deep.
 pub const DEPTH_MAX: usize = 64;
@@ -24,19 +25,14 @@ pub(crate) struct Scanner<'a> {
     at: usize,
 }
 
-/// A word of eight equal bytes.
-pub(super) const fn eight(byte: u8) -> u64 {
-    u64::from_le_bytes([byte; 8])
-}
-
-/// The high bit of every zero byte of `word` (and nothing when there is none; bits above the first hit can be wrong).
-pub(super) const fn zero_bytes(word: u64) -> u64 {
-    word.wrapping_sub(eight(1)) & !word & eight(0x80)
-}
-
 impl<'a> Scanner<'a> {
     pub(crate) fn new(text: &'a str) -> Self {
         Self { text, bytes: text.as_bytes(), at: 0 }
+    }
+
+    /// Bytes of the whole text.
+    pub(crate) fn len(&self) -> usize {
+        self.bytes.len()
     }
 
     pub(crate) fn at(&self) -> usize {
@@ -106,11 +102,20 @@ impl<'a> Scanner<'a> {
     /// else comes next; nothing is taken then.
     #[inline]
     pub(crate) fn plain_member(&mut self) -> Option<(RawText, RawText)> {
+        /// `"x":"`, for any x.
+        const LETTER: u64 = u64::from_le_bytes(*b"\"\0\":\"\0\0\0");
+        const WITHOUT_X: u64 = u64::from_le_bytes([0xff, 0, 0xff, 0xff, 0xff, 0, 0, 0]);
         let start = self.at + 1;
-        if *self.bytes.get(self.at)? != b'"' {
+        let chunk = self.bytes.get(self.at..)?.first_chunk::<8>()?;
+        if u64::from_le_bytes(*chunk) & WITHOUT_X == LETTER && !matches!(chunk[1], b'"' | b'\\') {
+            let (value, after) = self.rest_of_string(start + 4, b'"')?;
+            self.at = after;
+            return Some((RawText { start, end: start + 1, escaped: false }, value));
+        }
+        if chunk[0] != b'"' {
             return None;
         }
-        let end = Self::find(self.bytes, start, b'"');
+        let end = find::either(self.bytes, start, b'"', b'\\');
         if *self.bytes.get(end..)?.first_chunk::<3>()? != *b"\":\"" {
             return None;
         }
@@ -125,7 +130,7 @@ impl<'a> Scanner<'a> {
         let mut at = start;
         let mut escaped = false;
         loop {
-            at = Self::find(self.bytes, at, quote);
+            at = find::either(self.bytes, at, quote, b'\\');
             match self.bytes.get(at)? {
                 b'\\' => {
                     escaped = true;
@@ -134,27 +139,6 @@ impl<'a> Scanner<'a> {
                 _ => return Some((RawText { start, end: at, escaped }, at + 1)),
             }
         }
-    }
-
-    /// Position of the first quote or backslash from `at` on; the length when there is none.
-    #[inline]
-    fn find(bytes: &[u8], mut at: usize, quote: u8) -> usize {
-        let (quotes, backslashes) = (eight(quote), eight(b'\\'));
-        while let Some(chunk) = bytes.get(at..).and_then(|rest| rest.first_chunk::<8>()) {
-            let word = u64::from_le_bytes(*chunk);
-            let hits = zero_bytes(word ^ quotes) | zero_bytes(word ^ backslashes);
-            if hits != 0 {
-                return at + (hits.trailing_zeros() / 8) as usize;
-            }
-            at += 8;
-        }
-        while let Some(&byte) = bytes.get(at) {
-            if byte == quote || byte == b'\\' {
-                return at;
-            }
-            at += 1;
-        }
-        bytes.len()
     }
 
     /// The text of a range.
@@ -168,11 +152,19 @@ impl<'a> Scanner<'a> {
         out.reserve(raw.end - raw.start);
         let mut at = raw.start;
         loop {
-            let backslash = Self::find(&self.bytes[..raw.end], at, b'\\');
+            let backslash = find::byte(&self.bytes[..raw.end], at, b'\\');
             if backslash >= raw.end {
                 break;
             }
             out.push_str(self.slice(at, backslash));
+            // The separators of properties, by far the most frequent escapes.
+            if let Some([b'\\', b'u', b'0', b'0', b'0', low @ b'0'..=b'9']) =
+                self.bytes[..raw.end].get(backslash..backslash + 6)
+            {
+                out.push(char::from(low - b'0'));
+                at = backslash + 6;
+                continue;
+            }
             at = backslash + 1;
             let kind = *self.bytes.get(at).ok_or(JsonError { at, what: "an escape does not end" })?;
             at += 1;
@@ -212,10 +204,6 @@ impl<'a> Scanner<'a> {
     #[inline]
     fn hex(&self, at: usize, end: usize) -> Option<u32> {
         let digits = self.bytes.get(at..end)?.first_chunk::<4>()?;
-        // The separators of properties, by far the most frequent escapes.
-        if let [b'0', b'0', b'0', low @ b'0'..=b'9'] = digits {
-            return Some(u32::from(low - b'0'));
-        }
         digits.iter().try_fold(0, |value, digit| Some(value * 16 + char::from(*digit).to_digit(16)?))
     }
 
@@ -234,6 +222,26 @@ impl<'a> Scanner<'a> {
             return Err(self.error("a value is expected"));
         }
         Ok(self.slice(start, self.at))
+    }
+
+    /// Reads a whole number of a few digits that ends a member: what peers write nearly always. `None` when anything else comes
+    /// next; nothing is taken then.
+    #[inline]
+    pub(crate) fn plain_int(&mut self) -> Option<i64> {
+        /// So many digits always fit.
+        const DIGITS_MAX: usize = 18;
+        let mut value = 0;
+        for (count, byte) in self.bytes.get(self.at..)?.iter().enumerate().take(DIGITS_MAX + 1) {
+            match byte {
+                b'0'..=b'9' if count < DIGITS_MAX => value = value * 10 + i64::from(byte - b'0'),
+                b',' | b'}' if count > 0 => {
+                    self.at += count;
+                    return Some(value);
+                }
+                _ => return None,
+            }
+        }
+        None
     }
 
     /// Skips one value of any kind.

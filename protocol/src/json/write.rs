@@ -1,7 +1,7 @@
 //! Writing JSON: the compact form of Java, its variants, and the indented form of configuration files.
-use super::scan::{eight, zero_bytes};
 use super::{Key, Value};
 use crate::decimal::Decimal;
+use crate::find;
 use bytes::BufMut;
 
 /// How keys and texts are written (wire.md 5.0, 5.1).
@@ -140,25 +140,12 @@ impl<B: BufMut> Writer<'_, B> {
     }
 }
 
+/// Bytes below this are control characters.
+const CONTROLS: u8 = 0x20;
+
 /// True for the bytes that JSON does not allow inside a text.
 fn must_escape(byte: u8) -> bool {
-    byte < 0x20 || byte == b'"' || byte == b'\\'
-}
-
-/// Position of the first byte from `at` on that must be escaped; the length when there is none.
-#[inline]
-fn find_escape(bytes: &[u8], mut at: usize) -> usize {
-    while let Some(chunk) = bytes.get(at..).and_then(|rest| rest.first_chunk::<8>()) {
-        let word = u64::from_le_bytes(*chunk);
-        // Bytes below 0x20 borrow into their high bit; those of 0x80 and above are masked out.
-        let control = word.wrapping_sub(eight(0x20)) & !word & eight(0x80);
-        let hits = control | zero_bytes(word ^ eight(b'"')) | zero_bytes(word ^ eight(b'\\'));
-        if hits != 0 {
-            return at + (hits.trailing_zeros() / 8) as usize;
-        }
-        at += 8;
-    }
-    bytes[at..].iter().position(|b| must_escape(*b)).map_or(bytes.len(), |distance| at + distance)
+    byte < CONTROLS || byte == b'"' || byte == b'\\'
 }
 
 /// Writes `text` with its quotes, escaping only what JSON demands; control characters in the forms of Java.
@@ -167,7 +154,7 @@ pub(crate) fn put_text<B: BufMut>(out: &mut B, text: &str) {
     let bytes = text.as_bytes();
     let mut done = 0;
     loop {
-        let next = find_escape(bytes, done);
+        let next = find::either_or_below(bytes, done, b'"', b'\\', CONTROLS);
         out.put_slice(&bytes[done..next]);
         if next == bytes.len() {
             break;

@@ -153,40 +153,45 @@ impl<'a> Sending<'a> {
     pub fn add(&mut self, request: &SendRequest<'_>) -> Result<Accepted, Refusal> {
         check::accepting(&self.config, self.now_ms)?;
         let topic = self.topic_of(request)?;
+        let added = self.add_to(request, &topic);
+        self.topic = Some(topic);
+        added
+    }
+
+    fn add_to(&mut self, request: &SendRequest<'_>, topic: &TopicConfig) -> Result<Accepted, Refusal> {
         let queue_id = match request.queue_id {
             id if id >= 0 => id,
             _ => self.service.any_queue(topic.write_queue_nums)?,
         };
         if request.is_batch {
-            self.add_batch(request, &topic, queue_id)
+            self.add_batch(request, topic, queue_id)
         } else {
             self.add_single(request, topic, queue_id)
         }
     }
 
-    /// Equal topics in a row are looked up once; a topic changed in between is seen by the next batch.
+    /// Equal topics in a row are looked up once, for it is that of the send before that is given; a topic changed in between is
+    /// seen by the next batch.
     fn topic_of(&mut self, request: &SendRequest<'_>) -> Result<Arc<TopicConfig>, Refusal> {
-        if let Some(last) = &self.topic {
+        if let Some(last) = self.topic.take() {
             let queues = last.write_queue_nums.max(last.read_queue_nums);
             if last.topic_name == request.topic && request.queue_id < queues && !last.order {
-                return Ok(Arc::clone(last));
+                return Ok(last);
             }
         }
-        let found = check::topic(self.service, &self.config, request, self.producer)?;
-        self.topic = Some(Arc::clone(&found));
-        Ok(found)
+        check::topic(self.service, &self.config, request, self.producer)
     }
 
     fn add_single(
         &mut self,
         request: &SendRequest<'_>,
-        topic: Arc<TopicConfig>,
+        topic: &TopicConfig,
         queue_id: i32,
     ) -> Result<Accepted, Refusal> {
         let dead_letter = check::dead_letter(self.service, &self.config, request, self.now_ms)?;
         let scan = properties::scan(request.properties);
         let level = delay_level(&scan)?;
-        if needs_key(&topic) && !scan.keys {
+        if needs_key(topic) && !scan.keys {
             return Err(Refusal::new(response::MESSAGE_ILLEGAL, "Required message key is missing"));
         }
         let half = dead_letter.is_none() && scan.transactional && !(request.reconsume_times > 0 && level > 0);
@@ -194,12 +199,12 @@ impl<'a> Sending<'a> {
             let remark = format!("the broker[{}] sending transaction message is forbidden", self.service.identity.ip);
             return Err(Refusal::new(response::NO_PERMISSION, remark));
         }
-        let (topic, queue_id, kind) = match dead_letter {
-            Some(dead) => (dead, 0, Kind::DeadLetter),
+        let (topic, queue_id, kind) = match &dead_letter {
+            Some(dead) => (dead.as_ref(), 0, Kind::DeadLetter),
             None if half => (topic, queue_id, Kind::Half { queue_id }),
             None => (topic, queue_id, Kind::Delayed(level)),
         };
-        let unique_key = self.build_properties(request.properties, &scan, &topic, kind);
+        let unique_key = self.build_properties(request.properties, &scan, topic, kind);
         let multi_tags = if topic.topic_filter_type == TopicFilterType::MultiTag { sysflag::MULTI_TAGS } else { 0 };
         let sys_flag = clients_flags(request.sys_flag) | multi_tags;
         let (stored_topic, stored_queue, sys_flag) = match kind {

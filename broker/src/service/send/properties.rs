@@ -34,10 +34,10 @@ pub fn scan(text: &str) -> Scan<'_> {
     if text.is_empty() {
         return scan;
     }
-    for entry in text.split(PROPERTY_SEPARATOR) {
-        match entry.split_once(NAME_SEPARATOR) {
-            Some((name, value)) if !name.is_empty() && !value.is_empty() => note(&mut scan, name, value),
-            _ => scan.rebuild = true,
+    for piece in properties::pieces(text) {
+        match piece {
+            Some((name, value)) => note(&mut scan, name, value),
+            None => scan.rebuild = true,
         }
     }
     scan
