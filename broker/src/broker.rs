@@ -305,7 +305,7 @@ fn new_service(
         notices: notices::Notices::default(),
         changes,
         unique_ids: UniqueIdGenerator::new(identity.store_host.ip(), std::process::id(), random, 0),
-        files: parking_lot::Mutex::new(()),
+        files: persist::Files::default(),
         spread: AtomicU32::new(random),
         live_config: LiveConfig::new(config),
         identity,

@@ -20,6 +20,11 @@ pub enum File {
     RequestModes,
 }
 
+impl File {
+    /// How many there are.
+    pub const COUNT: usize = 3;
+}
+
 /// What the name servers have to be told.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RouteChange {
@@ -84,6 +89,13 @@ impl Changes {
         }
         let files = std::mem::take(&mut pending.files);
         (!pending.stopped || !files.is_empty()).then_some(files)
+    }
+
+    /// Lets changes gather for so long; ends early after [`stop`](Self::stop).
+    pub fn rest(&self, time: Duration) {
+        let until = Instant::now() + time;
+        let mut pending = self.pending.lock();
+        while !pending.stopped && !self.files_changed.wait_until(&mut pending, until).timed_out() {}
     }
 
     /// Waits for something the name servers have to be told.

@@ -46,7 +46,6 @@ pub use identity::Identity;
 use crate::config::{BrokerConfig, LiveConfig};
 use ferromq_protocol::ids::UniqueIdGenerator;
 use ferromq_store::Store;
-use parking_lot::Mutex;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::sync::Arc;
@@ -123,8 +122,8 @@ pub struct Service {
     pub changes: Arc<changes::Changes>,
     /// Ids for messages that come without one.
     pub unique_ids: UniqueIdGenerator,
-    /// Held by whoever writes a file of the `config` directory.
-    pub files: Mutex<()>,
+    /// Who may write a file of the `config` directory.
+    pub files: persist::Files,
     /// State of [`any_queue`](Self::any_queue).
     pub spread: AtomicU32,
 }
