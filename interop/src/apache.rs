@@ -2,14 +2,18 @@
 use crate::java::{write_logging, JVM};
 use crate::{free_port_triple, Jars, JavaError, Process, Release};
 use std::fs;
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 use std::net::TcpStream;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
 /// Longest time from a broker's "boot success" until its name server lists it.
 const REGISTERED_WITHIN: Duration = Duration::from_secs(30);
+/// Ports that are tried: between the choice of one and the moment when Apache opens it somebody else may take it.
+const PORTS_MAX: usize = 5;
+/// What Java says then.
+const PORT_IS_TAKEN: &str = "Address already in use";
 /// Longest answer that is read.
 const ANSWER_MAX: u32 = 1 << 20;
 const UPDATE_BROKER_CONFIG: i32 = 25;
@@ -26,17 +30,13 @@ pub struct Apache {
 impl Apache {
     /// Starts a name server; ready when this returns.
     pub fn name_server(release: Release, folder: &Path) -> Result<Apache, JavaError> {
-        let port = free_port_triple().map_err(|e| e.to_string())?;
-        let conf = folder.join("namesrv.conf");
-        write(&conf, &format!("listenPort={port}\n"))?;
-        Apache::start(
-            release,
-            folder,
-            "org.apache.rocketmq.namesrv.NamesrvStartup",
-            &conf,
-            port,
-            &[JVM, &["-Xmx128m"]].concat(),
-        )
+        let server = Server {
+            class: "org.apache.rocketmq.namesrv.NamesrvStartup",
+            conf: folder.join("namesrv.conf"),
+            settings: String::new(),
+            jvm: &[JVM, &["-Xmx128m"]].concat(),
+        };
+        server.start(release, folder, free_port_triple)
     }
 
     /// Starts a broker whose data directory is `data` and whose name is `name`; registered when this returns. `settings` are
@@ -74,16 +74,15 @@ impl Apache {
         settings: &str,
         jvm: &[&str],
     ) -> Result<Apache, JavaError> {
-        let port = free_port_triple().map_err(|e| e.to_string())?;
-        let conf = folder.join("broker.conf");
-        let text = format!(
-            "brokerClusterName=DefaultCluster\nbrokerName={name}\nbrokerId=0\nlistenPort={port}\nnamesrvAddr={namesrv}\n\
+        let settings = format!(
+            "brokerClusterName=DefaultCluster\nbrokerName={name}\nbrokerId=0\nnamesrvAddr={namesrv}\n\
              brokerIP1=127.0.0.1\nstorePathRootDir={data}\nstorePathCommitLog={data}/commitlog\nautoCreateTopicEnable=true\n\
              registerNameServerPeriod=10000\n{settings}\n",
             data = data.display()
         );
-        write(&conf, &text)?;
-        let broker = Apache::start(release, folder, "org.apache.rocketmq.broker.BrokerStartup", &conf, port, jvm)?;
+        let class = "org.apache.rocketmq.broker.BrokerStartup";
+        let server = Server { class, conf: folder.join("broker.conf"), settings, jvm };
+        let broker = server.start(release, folder, free_port_triple)?;
         // 5.x gives up its first registration when it is faster than its own first connection to the name server, and
         // tries again after 10 s. Setting its permission, to what it is, makes it register at once.
         let deadline = Instant::now() + REGISTERED_WITHIN;
@@ -94,27 +93,6 @@ impl Apache {
             ask(&broker.address, UPDATE_BROKER_CONFIG, "brokerPermission=6")?;
         }
         Ok(broker)
-    }
-
-    fn start(
-        release: Release,
-        folder: &Path,
-        class: &str,
-        conf: &Path,
-        port: u16,
-        jvm: &[&str],
-    ) -> Result<Apache, JavaError> {
-        let jars = Jars::get(release)?;
-        let home = folder.join("home");
-        write_logging(&home, &["broker", "namesrv"])?;
-        let mut java = Command::new("java");
-        java.args(jvm).arg("-XX:MaxDirectMemorySize=1g");
-        java.arg(format!("-Duser.home={}", folder.display())).env("ROCKETMQ_HOME", &home).env("HOME", folder);
-        java.arg("-cp").arg(&jars.class_path).arg(class).arg("-c").arg(conf);
-        let mut process = Process::start(java)?;
-        let address = format!("127.0.0.1:{port}");
-        process.wait_for("The ")?; // "The broker[...] boot success", "The Name Server boot success"
-        Ok(Apache { address, process })
     }
 
     /// Process id.
@@ -130,6 +108,51 @@ impl Apache {
     /// SIGKILL.
     pub fn kill(self) {
         drop(self);
+    }
+}
+
+/// A server that is to be started.
+struct Server<'a> {
+    /// Its main class.
+    class: &'a str,
+    /// Its configuration file, which is written.
+    conf: PathBuf,
+    /// The lines of that file but for the port.
+    settings: String,
+    jvm: &'a [&'a str],
+}
+
+impl Server<'_> {
+    /// Starts it on a port that `choose` gives, and on another when that one is taken.
+    fn start(
+        &self,
+        release: Release,
+        folder: &Path,
+        mut choose: impl FnMut() -> io::Result<u16>,
+    ) -> Result<Apache, JavaError> {
+        let mut outcome = Err(String::new());
+        for _ in 0..PORTS_MAX {
+            let port = choose().map_err(|e| e.to_string())?;
+            outcome = self.start_on(release, folder, port);
+            if !outcome.as_ref().is_err_and(|said| said.contains(PORT_IS_TAKEN)) {
+                break;
+            }
+        }
+        outcome
+    }
+
+    fn start_on(&self, release: Release, folder: &Path, port: u16) -> Result<Apache, JavaError> {
+        write(&self.conf, &format!("listenPort={port}\n{}", self.settings))?;
+        let jars = Jars::get(release)?;
+        let home = folder.join("home");
+        write_logging(&home, &["broker", "namesrv"])?;
+        let mut java = Command::new("java");
+        java.args(self.jvm).arg("-XX:MaxDirectMemorySize=1g");
+        java.arg(format!("-Duser.home={}", folder.display())).env("ROCKETMQ_HOME", &home).env("HOME", folder);
+        java.arg("-cp").arg(&jars.class_path).arg(self.class).arg("-c").arg(&self.conf);
+        let mut process = Process::start(java)?;
+        process.wait_for("The ")?; // "The broker[...] boot success", "The Name Server boot success"
+        Ok(Apache { address: format!("127.0.0.1:{port}"), process })
     }
 }
 
@@ -162,4 +185,33 @@ fn write(path: &Path, text: &str) -> Result<(), JavaError> {
         fs::create_dir_all(parent).map_err(|e| format!("cannot create {}: {e}", parent.display()))?;
     }
     fs::write(path, text).map_err(|e| format!("cannot write {}: {e}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+    use std::net::TcpListener;
+
+    /// A server whose port somebody took before it opened it starts on another.
+    #[test]
+    fn another_port_is_tried() {
+        if let Some(reason) = crate::missing_tools() {
+            // Not `println!`, which a test that passes keeps to itself.
+            io::stdout().write_all(format!("SKIPPED another_port_is_tried: {reason}\n").as_bytes()).unwrap();
+            return;
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let somebody = TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut ports = vec![free_port_triple().unwrap(), somebody.local_addr().unwrap().port()];
+        let server = Server {
+            class: "org.apache.rocketmq.namesrv.NamesrvStartup",
+            conf: folder.path().join("namesrv.conf"),
+            settings: String::new(),
+            jvm: JVM,
+        };
+        let wanted = format!("127.0.0.1:{}", ports[0]);
+        let started = server.start(Release::V5_4_0, folder.path(), || Ok(ports.pop().unwrap())).unwrap();
+        assert_eq!(started.address, wanted);
+    }
 }

@@ -26,6 +26,13 @@ const REBALANCE_OFTEN: &str = "-Drocketmq.client.rebalance.waitInterval=1000";
 /// Queues that a broker's restart has unlocked are locked again soon; the default is 20 s.
 const LOCK_OFTEN: &str = "-Drocketmq.client.rebalance.lockInterval=1000";
 
+/// On a busy machine a client waits longer for a connection than 3 s, and one answer that is late does not cost it the connection
+/// and with it all other requests under way.
+const PATIENT: [&str; 2] = [
+    "-Dcom.rocketmq.remoting.client.connect.timeout=30000",
+    "-Dcom.rocketmq.remoting.client.closeSocketIfTimeout=false",
+];
+
 /// How `Peer` and `Agent` run.
 #[derive(Debug, Clone, Copy)]
 pub struct PeerOptions {
@@ -79,7 +86,7 @@ impl Java {
         let mut command = Command::new("java");
         command.current_dir(&scratch); // some commands write there
         command.args(JVM).arg("-Xmx192m").arg(format!("-Drocketmq.serialize.type={}", options.codec.java_name()));
-        command.args(flags).arg("-Drocketmq.client.logUseSlf4j=true");
+        command.args(PATIENT).args(flags).arg("-Drocketmq.client.logUseSlf4j=true");
         command.arg(format!("-Drocketmq.client.localOffsetStoreDir={}", scratch.display()));
         command.arg(format!("-Duser.home={}", home.display())).env("ROCKETMQ_HOME", &home);
         command.arg("-cp").arg(&jars.class_path).arg(class).args(words);

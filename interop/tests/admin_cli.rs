@@ -8,18 +8,13 @@ mod support;
 use ferromq_interop::{Apache, HeaderCodec, Java, Release};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use support::{skipped, Clients};
+use support::{our_binary, skipped, Clients};
 use transcript::{compare, Step};
 
-/// Builds our binary and gives it the name `mqadmin`.
+/// Our binary under the name `mqadmin`.
 fn our_tool(folder: &Path) -> PathBuf {
-    let built = Command::new(env!("CARGO")).args(["build", "--quiet", "--package", "ferromq-cli"]).status().unwrap();
-    assert!(built.success(), "ferromq-cli does not build");
-    // The test lies in `<target>/<profile>/deps/`.
-    let test = std::env::current_exe().unwrap();
-    let binary = test.parent().unwrap().parent().unwrap().join("ferromq");
     let link = folder.join("mqadmin");
-    std::os::unix::fs::symlink(binary, &link).unwrap();
+    std::os::unix::fs::symlink(our_binary(), &link).unwrap();
     link
 }
 

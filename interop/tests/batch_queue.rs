@@ -1,13 +1,14 @@
 //! A topic of type BatchCQ in a data directory that changes hands: from Apache's broker, which puts several messages into one record, to
 //! ours and back, after clean stops and after kills.
 #![allow(clippy::unwrap_used, reason = "tests")]
+#[macro_use]
 mod support;
 
 use ferromq_interop::{Apache, HeaderCodec, Java, PeerOptions, Release};
 use ferromq_store::tool::{inspect, verify, Directory, DirectoryOptions, UnitKind};
 use ferromq_testing::Cluster;
 use std::path::Path;
-use support::{events, keys, skipped, step, Event};
+use support::{events, keys, step, Event};
 
 const TOPIC: &str = "Batches";
 const RELEASE: Release = Release::V5_4_0;
@@ -63,49 +64,49 @@ fn check(data: &Path, messages: usize) {
 }
 
 /// There and back again: every message is read from both brokers, and none has lost its place.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn batch_queues_change_hands() {
-    if skipped("batch_queues_change_hands") {
-        return;
-    }
-    for kill in [false, true] {
-        let folder = tempfile::tempdir().unwrap();
-        let data = folder.path().join("data");
-        let (path, store) = (folder.path().to_path_buf(), data.clone());
-        let first = move || {
-            let (ns, broker) = theirs(&path, &store);
-            let words = ["-c", "DefaultCluster", "-t", TOPIC, "-r", "2", "-w", "2", "-a", "+queue.type=BatchCQ"];
-            steps(&[step(&[&["admin", "updateTopic", "-n", &ns.address], &words[..]].concat())]);
-            let sent = produce(&ns.address, ["sync", "batch"]);
-            assert_eq!(keys(&consume(&ns.address, "G_first", sent.len())), keys(&sent));
-            if kill {
-                broker.kill();
-            } else {
-                broker.stop().unwrap();
-            }
-            ns.kill();
-            check(&store, sent.len());
-            sent
-        };
-        let sent = tokio::task::spawn_blocking(first).await.unwrap();
-        let cluster = ours(&data).await;
-        cluster.wait_for_route(TOPIC).await.unwrap();
-        let namesrv = cluster.namesrv_addr();
-        let second = move || {
-            assert_eq!(keys(&consume(&namesrv, "G_second", sent.len())), keys(&sent));
-            let more = produce(&namesrv, ["async", "ordered"]);
-            sent.into_iter().chain(more).collect::<Vec<Event>>()
-        };
-        let all = tokio::task::spawn_blocking(second).await.unwrap();
-        cluster.shutdown().await;
-        let path = folder.path().to_path_buf();
-        let third = move || {
-            check(&data, all.len());
-            let (ns, broker) = theirs(&path, &data);
-            assert_eq!(keys(&consume(&ns.address, "G_third", all.len())), keys(&all));
+async fn there_and_back(kill: bool) {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let (path, store) = (folder.path().to_path_buf(), data.clone());
+    let first = move || {
+        let (ns, broker) = theirs(&path, &store);
+        let words = ["-c", "DefaultCluster", "-t", TOPIC, "-r", "2", "-w", "2", "-a", "+queue.type=BatchCQ"];
+        steps(&[step(&[&["admin", "updateTopic", "-n", &ns.address], &words[..]].concat())]);
+        let sent = produce(&ns.address, ["sync", "batch"]);
+        assert_eq!(keys(&consume(&ns.address, "G_first", sent.len())), keys(&sent));
+        if kill {
             broker.kill();
-            ns.kill();
-        };
-        tokio::task::spawn_blocking(third).await.unwrap();
-    }
+        } else {
+            broker.stop().unwrap();
+        }
+        ns.kill();
+        check(&store, sent.len());
+        sent
+    };
+    let sent = tokio::task::spawn_blocking(first).await.unwrap();
+    let cluster = ours(&data).await;
+    cluster.wait_for_route(TOPIC).await.unwrap();
+    let namesrv = cluster.namesrv_addr();
+    let second = move || {
+        assert_eq!(keys(&consume(&namesrv, "G_second", sent.len())), keys(&sent));
+        let more = produce(&namesrv, ["async", "ordered"]);
+        sent.into_iter().chain(more).collect::<Vec<Event>>()
+    };
+    let all = tokio::task::spawn_blocking(second).await.unwrap();
+    cluster.shutdown().await;
+    let path = folder.path().to_path_buf();
+    let third = move || {
+        check(&data, all.len());
+        let (ns, broker) = theirs(&path, &data);
+        assert_eq!(keys(&consume(&ns.address, "G_third", all.len())), keys(&all));
+        broker.kill();
+        ns.kill();
+    };
+    tokio::task::spawn_blocking(third).await.unwrap();
+}
+
+cases! {
+    there_and_back:
+    after_clean_stops (false) Gate,
+    after_kills (true) Gate,
 }

@@ -4,13 +4,14 @@ mod support;
 
 use ferromq_interop::{Apache, Release};
 use serde_json::Value;
+use std::path::Path;
 use std::process::Command;
-use support::skipped;
+use support::{our_binary, skipped};
 
 /// One run of the tool; its JSON object.
-fn bench(kind: &str, namesrv: &str, more: &[&str]) -> Value {
-    let mut command = Command::new(env!("CARGO"));
-    command.args(["run", "--quiet", "--package", "ferromq-cli", "--", "bench", kind, "-n", namesrv, "--json"]);
+fn bench(tool: &Path, kind: &str, namesrv: &str, more: &[&str]) -> Value {
+    let mut command = Command::new(tool);
+    command.args(["bench", kind, "-n", namesrv, "--json"]);
     let out = command.args(["-m", "2000", "--queues", "4", "--no-progress"]).args(more).output().unwrap();
     assert!(out.status.success(), "{kind}: {}", String::from_utf8_lossy(&out.stderr));
     serde_json::from_slice(&out.stdout).unwrap()
@@ -29,10 +30,11 @@ fn bench_works_with_apaches_broker() {
     let settings = "waitTimeMillsInSendQueue=60000";
     let _broker =
         Apache::broker(release, &path("broker"), &path("data"), "broker-a", &namesrv.address, settings).unwrap();
+    let tool = our_binary();
     let runs =
         [("producer", "stored", &["--rate", "5000"][..]), ("consumer", "stored", &[]), ("end-to-end", "both", &[])];
     for (kind, topic, more) in runs {
-        let result = bench(kind, &namesrv.address, &[&["-t", topic], more].concat());
+        let result = bench(&tool, kind, &namesrv.address, &[&["-t", topic], more].concat());
         assert_eq!((&result["messages"], &result["errors"]), (&2000.into(), &0.into()), "{result}");
         assert!(result["messages_per_second"].as_f64().unwrap() > 0.0, "{result}");
         let has_latency = result["latency_us"]["p99"].is_number() && result["latency_us"]["histogram"].is_array();

@@ -1,7 +1,7 @@
 //! What changes under official Java clients that go on working: a broker that is restarted and killed under ordered consumption, and
 //! a topic whose queues become more and fewer.
 //!
-//! The gate runs 5.4.0; 4.9.7 runs with `FERROMQ_FULL=1` (`cargo xtask test --full`).
+//! The gate runs 5.4.0; 4.9.7 runs with `cargo xtask test --full`.
 #![allow(clippy::unwrap_used, reason = "tests")]
 #[macro_use]
 mod support;

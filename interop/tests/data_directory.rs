@@ -1,6 +1,7 @@
 //! A data directory changes hands: written by our broker and read back through Apache's, and the reverse, after clean stops and after
 //! SIGKILL under load. Its log lies in two directories, its consume queues have extensions.
 #![allow(clippy::unwrap_used, reason = "tests")]
+#[macro_use]
 mod support;
 
 use ferromq_interop::{Apache, HeaderCodec, Java, PeerOptions, Release};
@@ -9,7 +10,7 @@ use ferromq_testing::Cluster;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use support::{assert_gapless, events, keys, places, skipped, step, Event};
+use support::{assert_gapless, events, keys, places, step, Event};
 
 const TOPIC: &str = "Moved";
 const MODES: [&str; 3] = ["sync", "ordered", "batch"];
@@ -92,71 +93,59 @@ fn theirs(release: Release, folder: &Path, data: &Path) -> (Apache, Apache) {
 }
 
 /// Ours to theirs: every message is read back at its place through Apache's broker.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn written_by_us_read_by_apache() {
-    if skipped("written_by_us_read_by_apache") {
-        return;
-    }
-    for release in Release::ALL {
-        let folder = tempfile::tempdir().unwrap();
-        let data = folder.path().join("data");
-        let cluster = ours(&data).await;
-        cluster.create_topic(TOPIC, 4).await.unwrap();
-        let namesrv = cluster.namesrv_addr();
-        let sent = tokio::task::spawn_blocking(move || produce(&namesrv, release)).await.unwrap();
-        cluster.shutdown().await;
-        check(&data, sent.len());
-        let path = folder.path().to_path_buf();
-        tokio::task::spawn_blocking(move || {
-            let (ns, broker) = theirs(release, &path, &data);
-            same(&sent, &consume(&ns.address, release, sent.len()));
-            by_tag(&ns.address, release, &sent);
-            broker.kill();
-            ns.kill();
-        })
-        .await
-        .unwrap();
-    }
+async fn written_by_us_read_by_apache(release: Release) {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let cluster = ours(&data).await;
+    cluster.create_topic(TOPIC, 4).await.unwrap();
+    let namesrv = cluster.namesrv_addr();
+    let sent = tokio::task::spawn_blocking(move || produce(&namesrv, release)).await.unwrap();
+    cluster.shutdown().await;
+    check(&data, sent.len());
+    let path = folder.path().to_path_buf();
+    tokio::task::spawn_blocking(move || {
+        let (ns, broker) = theirs(release, &path, &data);
+        same(&sent, &consume(&ns.address, release, sent.len()));
+        by_tag(&ns.address, release, &sent);
+        broker.kill();
+        ns.kill();
+    })
+    .await
+    .unwrap();
 }
 
 /// Theirs to ours: every message is read back at its place through our broker, and more can be sent behind them.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn written_by_apache_read_by_us() {
-    if skipped("written_by_apache_read_by_us") {
-        return;
-    }
-    for release in Release::ALL {
-        let folder = tempfile::tempdir().unwrap();
-        let data = folder.path().join("data");
-        let (path, store) = (folder.path().to_path_buf(), data.clone());
-        let sent = tokio::task::spawn_blocking(move || {
-            let (ns, broker) = theirs(release, &path, &store);
-            let sent = produce(&ns.address, release);
-            broker.stop().unwrap();
-            ns.kill();
-            check(&store, sent.len());
-            sent
-        })
-        .await
-        .unwrap();
-        let cluster = ours(&data).await;
-        cluster.wait_for_route(TOPIC).await.unwrap();
-        let namesrv = cluster.namesrv_addr();
-        tokio::task::spawn_blocking(move || {
-            let got = consume(&namesrv, release, sent.len());
-            same(&sent, &got);
-            by_tag(&namesrv, release, &got);
-            let more =
-                Java::peer(PeerOptions::new(release, HeaderCodec::Json), &["produce", &namesrv, TOPIC, "async", "40"])
-                    .unwrap();
-            let more = events(&more.finish().unwrap(), "SENT");
-            let all: Vec<Event> = sent.into_iter().chain(more).collect();
-            assert_gapless(&all);
-        })
-        .await
-        .unwrap();
-        cluster.shutdown().await;
-    }
+async fn written_by_apache_read_by_us(release: Release) {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let (path, store) = (folder.path().to_path_buf(), data.clone());
+    let sent = tokio::task::spawn_blocking(move || {
+        let (ns, broker) = theirs(release, &path, &store);
+        let sent = produce(&ns.address, release);
+        broker.stop().unwrap();
+        ns.kill();
+        check(&store, sent.len());
+        sent
+    })
+    .await
+    .unwrap();
+    let cluster = ours(&data).await;
+    cluster.wait_for_route(TOPIC).await.unwrap();
+    let namesrv = cluster.namesrv_addr();
+    tokio::task::spawn_blocking(move || {
+        let got = consume(&namesrv, release, sent.len());
+        same(&sent, &got);
+        by_tag(&namesrv, release, &got);
+        let more =
+            Java::peer(PeerOptions::new(release, HeaderCodec::Json), &["produce", &namesrv, TOPIC, "async", "40"])
+                .unwrap();
+        let more = events(&more.finish().unwrap(), "SENT");
+        let all: Vec<Event> = sent.into_iter().chain(more).collect();
+        assert_gapless(&all);
+    })
+    .await
+    .unwrap();
+    cluster.shutdown().await;
 }
 
 /// Set for the process that is killed: its data directory.
@@ -226,48 +215,60 @@ fn all_is_there(namesrv: &str, release: Release, sent: &[Event]) {
 }
 
 /// Our broker is killed under load: Apache's recovers its directory.
-#[test]
-fn killed_ours_recovered_by_apache() {
-    if skipped("killed_ours_recovered_by_apache") {
-        return;
-    }
-    for release in Release::ALL {
-        let folder = tempfile::tempdir().unwrap();
-        let data = folder.path().join("data");
-        let (mut child, namesrv) = ours_in_a_process(&data);
-        let sent = produce_until_killed(&namesrv, release, || child.kill().unwrap());
-        child.wait().unwrap();
-        check(&data, sent.len());
-        let (ns, broker) = theirs(release, folder.path(), &data);
-        all_is_there(&ns.address, release, &sent);
-        broker.stop().unwrap();
-        ns.kill();
-        check(&data, sent.len() + 40);
-    }
+async fn killed_ours_recovered_by_apache(release: Release) {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let (mut child, namesrv) = ours_in_a_process(&data);
+    let sent = produce_until_killed(&namesrv, release, || child.kill().unwrap());
+    child.wait().unwrap();
+    check(&data, sent.len());
+    let (ns, broker) = theirs(release, folder.path(), &data);
+    all_is_there(&ns.address, release, &sent);
+    broker.stop().unwrap();
+    ns.kill();
+    check(&data, sent.len() + 40);
 }
 
 /// Apache's broker is killed under load: ours recovers its directory.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn killed_apache_recovered_by_us() {
-    if skipped("killed_apache_recovered_by_us") {
-        return;
-    }
-    for release in Release::ALL {
-        let folder = tempfile::tempdir().unwrap();
-        let data = folder.path().join("data");
-        let (path, store) = (folder.path().to_path_buf(), data.clone());
-        let killed = move || {
-            let (ns, broker) = theirs(release, &path, &store);
-            let sent = produce_until_killed(&ns.address, release, || broker.kill());
-            check(&store, sent.len());
-            sent
-        };
-        let sent = tokio::task::spawn_blocking(killed).await.unwrap();
-        let cluster = ours(&data).await;
-        cluster.wait_for_route(TOPIC).await.unwrap();
-        let (namesrv, count) = (cluster.namesrv_addr(), sent.len());
-        tokio::task::spawn_blocking(move || all_is_there(&namesrv, release, &sent)).await.unwrap();
-        cluster.shutdown().await;
-        check(&data, count + 40);
-    }
+async fn killed_apache_recovered_by_us(release: Release) {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let (path, store) = (folder.path().to_path_buf(), data.clone());
+    let killed = move || {
+        let (ns, broker) = theirs(release, &path, &store);
+        let sent = produce_until_killed(&ns.address, release, || broker.kill());
+        check(&store, sent.len());
+        sent
+    };
+    let sent = tokio::task::spawn_blocking(killed).await.unwrap();
+    let cluster = ours(&data).await;
+    cluster.wait_for_route(TOPIC).await.unwrap();
+    let (namesrv, count) = (cluster.namesrv_addr(), sent.len());
+    tokio::task::spawn_blocking(move || all_is_there(&namesrv, release, &sent)).await.unwrap();
+    cluster.shutdown().await;
+    check(&data, count + 40);
+}
+
+cases! {
+    written_by_us_read_by_apache:
+    from_us_540 (Release::V5_4_0) Gate,
+    from_us_497 (Release::V4_9_7) Full,
+}
+
+cases! {
+    written_by_apache_read_by_us:
+    from_apache_540 (Release::V5_4_0) Gate,
+    from_apache_497 (Release::V4_9_7) Full,
+}
+
+cases! {
+    killed_ours_recovered_by_apache:
+    killed_us_540 (Release::V5_4_0) Gate,
+    killed_us_497 (Release::V4_9_7) Full,
+}
+
+cases! {
+    killed_apache_recovered_by_us:
+    killed_apache_540 (Release::V5_4_0) Gate,
+    killed_apache_497 (Release::V4_9_7) Full,
 }

@@ -1,7 +1,7 @@
 //! What a broker does with messages that wait, fail, or are traced, under official Java clients of both releases: delays on time,
 //! retries until the dead letter, the trace topic as the official tool reads it.
 //!
-//! The gate runs 5.4.0; 4.9.7 runs with `FERROMQ_FULL=1` (`cargo xtask test --full`).
+//! The gate runs 5.4.0; 4.9.7 runs with `cargo xtask test --full`.
 #![allow(clippy::unwrap_used, reason = "tests")]
 #[macro_use]
 mod support;

@@ -1,5 +1,6 @@
 //! One consumer group with a member of ours and a Java member: the queues are shared without overlap or gap.
 #![allow(clippy::unwrap_used, reason = "tests")]
+#[macro_use]
 mod support;
 
 use ferromq::{ConsumeConcurrentlyStatus, ConsumeFrom, ConsumeOrderlyStatus, Message, Producer, PushConsumer};
@@ -7,7 +8,7 @@ use ferromq_interop::{HeaderCodec, Java, PeerOptions, Release};
 use ferromq_testing::Cluster;
 use std::collections::BTreeSet;
 use std::time::Duration;
-use support::{events, keys, runs, Collected, Event, When};
+use support::{events, keys, Collected, Event};
 
 const QUEUES: usize = 8;
 const TOPIC: &str = "Mixed";
@@ -42,6 +43,7 @@ async fn our_member(namesrv: &str, collected: &Collected, orderly: bool) -> Push
     builder.start().await.unwrap()
 }
 
+/// A member of ours and one of this release share a group.
 async fn mixed(release: Release, codec: HeaderCodec, orderly: bool) {
     let cluster = Cluster::start().await.unwrap();
     cluster.create_topic(TOPIC, QUEUES as u32).await.unwrap();
@@ -111,16 +113,10 @@ async fn mixed(release: Release, codec: HeaderCodec, orderly: bool) {
     cluster.shutdown().await;
 }
 
-macro_rules! mixed {
-    ($($name:ident: $release:ident $codec:ident $orderly:literal $when:ident),*) => { $(
-        /// A member of ours and one of this release share a group.
-        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-        async fn $name() {
-            if runs(stringify!($name), When::$when) {
-                mixed(Release::$release, HeaderCodec::$codec, $orderly).await;
-            }
-        }
-    )* };
+cases! {
+    mixed:
+    concurrent_540 (Release::V5_4_0, HeaderCodec::Json, false) Gate,
+    orderly_540 (Release::V5_4_0, HeaderCodec::Binary, true) Gate,
+    concurrent_497 (Release::V4_9_7, HeaderCodec::Binary, false) Full,
+    orderly_497 (Release::V4_9_7, HeaderCodec::Json, true) Full,
 }
-
-mixed!(concurrent_540: V5_4_0 Json false Gate, orderly_540: V5_4_0 Binary true Gate, concurrent_497: V4_9_7 Binary false Full, orderly_497: V4_9_7 Json true Gate);

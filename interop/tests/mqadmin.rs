@@ -3,8 +3,9 @@
 //! and ids.
 //!
 //! The steps are `mqadmin/steps.txt`; `interop/java/Operator.java` runs them in one process. Release 4.9.7 runs only with
-//! `FERROMQ_FULL=1` (`cargo xtask test --full`).
+//! `cargo xtask test --full`.
 #![allow(clippy::unwrap_used, reason = "tests")]
+#[macro_use]
 mod support;
 #[path = "mqadmin/transcript.rs"]
 mod transcript;
@@ -12,7 +13,6 @@ mod transcript;
 use ferromq_interop::{Apache, Java, Release};
 use ferromq_testing::Cluster;
 use std::path::{Path, PathBuf};
-use support::{runs, When};
 use transcript::{compare, Step};
 
 fn steps_file() -> PathBuf {
@@ -65,6 +65,7 @@ async fn ours(release: Release) -> Vec<Step> {
     steps
 }
 
+/// The tool of this release prints the same about our servers as about Apache's 5.4.0.
 async fn mqadmin(release: Release) {
     let theirs = tokio::task::spawn_blocking(move || apache(release));
     let (ours, theirs) = (ours(release).await, theirs.await.unwrap());
@@ -72,18 +73,8 @@ async fn mqadmin(release: Release) {
     assert!(differences.is_empty(), "{} steps differ\n{}", differences.len(), differences.join("\n"));
 }
 
-/// mqadmin 5.4.0 prints the same about our servers as about Apache's.
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn mqadmin_540() {
-    if runs("mqadmin_540", When::Gate) {
-        mqadmin(Release::V5_4_0).await;
-    }
-}
-
-/// mqadmin 4.9.7 prints the same about our servers as about Apache's 5.4.0.
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn mqadmin_497() {
-    if runs("mqadmin_497", When::Full) {
-        mqadmin(Release::V4_9_7).await;
-    }
+cases! {
+    mqadmin:
+    mqadmin_540 (Release::V5_4_0) Gate,
+    mqadmin_497 (Release::V4_9_7) Full,
 }

@@ -2,7 +2,7 @@
 //! broker's and in the client's way, offsets that a consumer resets itself, offsets that are cloned to another group, and those of
 //! broadcasting, which the broker does not keep.
 //!
-//! The gate runs 5.4.0; 4.9.7 runs with `FERROMQ_FULL=1` (`cargo xtask test --full`).
+//! The gate runs 5.4.0; 4.9.7 runs with `cargo xtask test --full`.
 #![allow(clippy::unwrap_used, reason = "tests")]
 #[macro_use]
 mod support;

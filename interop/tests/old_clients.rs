@@ -1,7 +1,7 @@
 //! Clients of before, which people still run, against our broker and name server: Java 4.3.2 and 4.9.1, and the C++ client of the
 //! 4.x line. Sending, pushing, pulling.
 //!
-//! The gate runs each Java release with one codec; the other ones run with `FERROMQ_FULL=1` (`cargo xtask test --full`).
+//! The gate runs each Java release with one codec; the other ones run with `cargo xtask test --full`.
 #![allow(clippy::unwrap_used, reason = "tests")]
 #[macro_use]
 mod support;

@@ -1,5 +1,6 @@
 //! Our client, with both header codecs, against Apache's name server and broker of both releases.
 #![allow(clippy::unwrap_used, reason = "tests")]
+#[macro_use]
 mod support;
 
 use ferromq::{Admin, Codec, ConsumeConcurrentlyStatus, ConsumeFrom, ConsumeOrderlyStatus, LitePullConsumer};
@@ -7,7 +8,7 @@ use ferromq::{Message, MessageModel, Producer, PushConsumer};
 use ferromq_interop::Release;
 use std::collections::BTreeSet;
 use std::time::Duration;
-use support::{assert_gapless, assert_in_order, keys, skipped, Collected};
+use support::{assert_gapless, assert_in_order, keys, Collected};
 
 const MODES: [&str; 5] = ["sync", "async", "oneway", "sharded", "batch"];
 const COUNT: usize = 60;
@@ -142,6 +143,7 @@ async fn lite_pull(namesrv: &str, codec: Codec, assign: bool, count: usize) -> C
     collected
 }
 
+/// Every producer and consumer mode of our client against this release with this codec.
 async fn all_modes(release: Release, codec: Codec) {
     let folder = tempfile::tempdir().unwrap();
     let (ns, broker) = support::apache_pair(release, folder.path()).await;
@@ -184,16 +186,10 @@ async fn all_modes(release: Release, codec: Codec) {
     ns.kill();
 }
 
-macro_rules! all_modes {
-    ($($name:ident: $release:ident $codec:ident),*) => { $(
-        /// Every producer and consumer mode of our client against this release with this codec.
-        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-        async fn $name() {
-            if !skipped(stringify!($name)) {
-                all_modes(Release::$release, Codec::$codec).await;
-            }
-        }
-    )* };
+cases! {
+    all_modes:
+    rust_540_json (Release::V5_4_0, Codec::Json) Gate,
+    rust_540_binary (Release::V5_4_0, Codec::Binary) Gate,
+    rust_497_json (Release::V4_9_7, Codec::Json) Gate,
+    rust_497_binary (Release::V4_9_7, Codec::Binary) Full,
 }
-
-all_modes!(rust_540_json: V5_4_0 Json, rust_540_binary: V5_4_0 Binary, rust_497_json: V4_9_7 Json, rust_497_binary: V4_9_7 Binary);

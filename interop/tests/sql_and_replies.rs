@@ -86,6 +86,6 @@ with_clients! {
     filters_and_replies:
     java_540_json V5_4_0 Json Gate,
     java_540_binary V5_4_0 Binary Gate,
-    java_497_json V4_9_7 Json Gate,
+    java_497_json V4_9_7 Json Full,
     java_497_binary V4_9_7 Binary Full,
 }

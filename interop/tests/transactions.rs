@@ -98,7 +98,7 @@ with_clients! {
     java_producer:
     java_540_json V5_4_0 Json Gate,
     java_540_binary V5_4_0 Binary Gate,
-    java_497_json V4_9_7 Json Gate,
+    java_497_json V4_9_7 Json Full,
     java_497_binary V4_9_7 Binary Full,
 }
 
@@ -189,18 +189,9 @@ async fn from_apache(release: Release) {
     cluster.shutdown().await;
 }
 
-/// From 5.4.0: op records name many half messages.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn prepared_by_apache_540_committed_here() {
-    if !skipped("prepared_by_apache_540_committed_here") {
-        from_apache(Release::V5_4_0).await;
-    }
-}
-
-/// From 4.9.7: op records name one half message each.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn prepared_by_apache_497_committed_here() {
-    if !skipped("prepared_by_apache_497_committed_here") {
-        from_apache(Release::V4_9_7).await;
-    }
+// From 5.4.0, whose op records name many half messages; from 4.9.7, whose op records name one each.
+cases! {
+    from_apache:
+    prepared_by_apache_540_committed_here (Release::V5_4_0) Gate,
+    prepared_by_apache_497_committed_here (Release::V4_9_7) Full,
 }

@@ -1,7 +1,7 @@
 //! The suites of `cargo xtask test`: what each proves, what it needs, how its results are counted.
 use crate::run::{cargo, root, run_teed};
 use crate::tools::{Tool, CARGO_FUZZ, CC, CMAKE, JDK, MAVEN, NIGHTLY, NODE, PKG_CONFIG, PYTHON, VALGRIND, VENV};
-use crate::{bench_broker, demo, gen, package, tidy, torture};
+use crate::{bench_broker, demo, gen, package, test, tidy, torture};
 use std::path::Path;
 use std::process::Command;
 
@@ -190,6 +190,9 @@ fn run_interop() -> Result<Counts, String> {
     command.args(["test", "--package", "ferromq-interop", "--no-fail-fast", "--", "--test-threads", "2"]);
     // Those need the packages of every language and have their own suite.
     command.args(["--skip", "languages_"]);
+    if std::env::var_os(test::FULL).is_some() {
+        command.arg("--include-ignored");
+    }
     count_cargo(run_teed(&mut command)?)
 }
 
@@ -220,6 +223,10 @@ fn run_demo() -> Result<Counts, String> {
 /// Seconds that each decoder is fuzzed, unless the environment variable FUZZ_SECONDS says otherwise.
 const FUZZ_SECONDS: u32 = 60;
 
+/// Longest single allocation of a fuzz target in MiB, four times the longest frame: what a request makes us allocate at once is bounded by
+/// the length of frames, whatever lengths it announces.
+const FUZZ_ALLOCATION_MIB: u32 = 64;
+
 /// Crates with fuzz targets, in a folder `fuzz` of their own.
 const FUZZED: &[&str] = &["protocol", "broker"];
 
@@ -245,7 +252,8 @@ fn fuzz(fuzz: &Path) -> Result<Counts, String> {
         let mut command = Command::new("cargo");
         command.current_dir(fuzz).args(["+nightly", "fuzz", "run", "--fuzz-dir", ".", &name]);
         command.arg(&fresh).arg(fuzz.join("corpus").join(&name)).arg("--");
-        command.arg(format!("-max_total_time={seconds}")).args(["-rss_limit_mb=2048", "-verbosity=0"]);
+        command.arg(format!("-max_total_time={seconds}")).arg(format!("-malloc_limit_mb={FUZZ_ALLOCATION_MIB}"));
+        command.args(["-rss_limit_mb=2048", "-verbosity=0"]);
         let (ok, _) = run_teed(&mut command)?;
         println!("fuzz {name}: {}", if ok { "ok" } else { "FAILED" });
         counts.add(&Counts::one(ok));
@@ -254,16 +262,20 @@ fn fuzz(fuzz: &Path) -> Result<Counts, String> {
     Ok(counts)
 }
 
-/// Adds up the `test result:` lines of cargo and the `SKIPPED reason` lines of our tests.
-/// Counts what `cargo test` printed.
+/// The reason of an ignored test that is not skipped but left to `--full`.
+const LEFT_TO_FULL: &str = "with --full";
+
+/// Counts what `cargo test` printed: its `test result:` lines, ignored tests and the `SKIPPED reason` lines of our tests.
 pub fn count_cargo((ok, lines): (bool, Vec<String>)) -> Result<Counts, String> {
     let mut counts = Counts::default();
     for line in &lines {
         if let Some(rest) = line.trim_start().strip_prefix("test result: ") {
             counts.passed += number_before(rest, " passed");
             counts.failed += number_before(rest, " failed");
-            let ignored = number_before(rest, " ignored");
-            (0..ignored).for_each(|_| counts.skipped.push("a test that is marked as ignored".into()));
+        } else if let Some((name, reason)) = line.split_once(" ... ignored") {
+            if reason.trim_start_matches(", ") != LEFT_TO_FULL {
+                counts.skipped.push(format!("{} is ignored{reason}", name.trim_start_matches("test ")));
+            }
         } else if let Some((_, reason)) = line.split_once("SKIPPED ") {
             counts.skipped.push(reason.to_string());
         }
@@ -294,11 +306,17 @@ pub fn number_before(text: &str, word: &str) -> usize {
 mod tests {
     use super::*;
 
-    /// The counts of cargo's own result lines and of skipped tests are added up.
+    /// The counts of cargo's own result lines and of skipped tests are added up; what is left to `--full` is neither.
     #[test]
     fn result_lines_are_counted() {
-        let lines = ["test result: ok. 12 passed; 0 failed; 1 ignored; 0 measured", "SKIPPED x: needs y"];
+        let lines = [
+            "test a ... ignored, with --full",
+            "test b ... ignored, needs a printer",
+            "test result: ok. 12 passed; 0 failed; 2 ignored; 0 measured",
+            "SKIPPED x: needs y",
+        ];
         let counts = count_cargo((true, lines.map(String::from).to_vec())).unwrap();
-        assert_eq!((counts.passed, counts.failed, counts.skipped.len()), (12, 0, 2));
+        assert_eq!((counts.passed, counts.failed), (12, 0));
+        assert_eq!(counts.skipped, ["b is ignored, needs a printer", "x: needs y"]);
     }
 }

@@ -7,11 +7,14 @@ use crate::suites::{Counts, Suite, SUITES};
 use std::fmt::Write as _;
 use std::time::Instant;
 
+/// Set in the environment of what `--full` runs: tests that can be thorough are.
+pub const FULL: &str = "FERROMQ_FULL";
+
 /// Runs the command.
 pub fn main(args: &[String]) -> Result<(), String> {
     let full = args.iter().any(|a| a == "--full");
     if full {
-        std::env::set_var("FERROMQ_FULL", "1"); // tests that repeat others with another release ask for it
+        std::env::set_var(FULL, "1");
     }
     let only = args.iter().position(|a| a == "--only").and_then(|i| args.get(i + 1));
     if args.iter().any(|a| a == "--list") {

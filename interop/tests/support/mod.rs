@@ -3,7 +3,8 @@
 use ferromq_interop::{missing_tools, Apache, HeaderCodec, Java, JavaError, PeerOptions, Process, Release};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
 /// True when the machine lacks a JDK or Maven; says so in a line that `cargo xtask test` counts.
 pub fn skipped(test: &str) -> bool {
@@ -18,32 +19,41 @@ pub fn say_skipped(test: &str, reason: &str) {
     let _ = std::io::stdout().write_all(format!("SKIPPED {test}: {reason}\n").as_bytes());
 }
 
-/// When a test runs.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub enum When {
-    /// Always.
-    Gate,
-    /// With `FERROMQ_FULL=1` (`cargo xtask test --full`): it repeats others with another release or codec.
-    Full,
-}
-
-/// True when the test runs here and now.
-pub fn runs(test: &str, when: When) -> bool {
-    (when == When::Gate || std::env::var_os("FERROMQ_FULL").is_some()) && !skipped(test)
-}
-
-/// Tests of one scenario: name, release, codec, when.
+/// A test that runs always (`Gate`), or only with `cargo xtask test --full` (`Full`): what repeats others with another release or codec.
+/// Tests of the second kind are ignored ones, so that nobody counts them who did not run them.
 #[allow(unused_macros)] // as above
-macro_rules! with_clients {
-    ($scenario:ident: $($name:ident $release:ident $codec:ident $when:ident,)*) => { $(
-        #[doc = concat!("The scenario `", stringify!($scenario), "` with this release and this codec.")]
-        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-        async fn $name() {
-            if support::runs(stringify!($name), support::When::$when) {
-                $scenario(Release::$release, HeaderCodec::$codec).await;
+macro_rules! when {
+    (Gate $test:item) => {
+        $test
+    };
+    (Full $test:item) => {
+        #[ignore = "with --full"]
+        $test
+    };
+}
+
+/// Tests of one scenario, an async function: name, arguments, when.
+#[allow(unused_macros)] // as above
+macro_rules! cases {
+    ($scenario:ident: $($name:ident ($($argument:expr),*) $when:ident,)*) => { $(
+        when! { $when
+            #[doc = concat!("The scenario `", stringify!($scenario), "` in this case.")]
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $name() {
+                if !support::skipped(stringify!($name)) {
+                    $scenario($($argument),*).await;
+                }
             }
         }
     )* };
+}
+
+/// Those whose arguments are a release and a codec.
+#[allow(unused_macros)] // as above
+macro_rules! with_clients {
+    ($scenario:ident: $($name:ident $release:ident $codec:ident $when:ident,)*) => {
+        cases! { $scenario: $($name (Release::$release, HeaderCodec::$codec) $when,)* }
+    };
 }
 
 /// Apache's name server and its broker `apache-a`, with everything they keep in `folder`.
@@ -55,6 +65,14 @@ pub async fn apache_pair(release: Release, folder: &Path) -> (Apache, Apache) {
         (ns, broker)
     };
     tokio::task::spawn_blocking(start).await.unwrap()
+}
+
+/// The `ferromq` program, built.
+pub fn our_binary() -> PathBuf {
+    let built = Command::new(env!("CARGO")).args(["build", "--quiet", "--package", "ferromq-cli"]).status().unwrap();
+    assert!(built.success(), "ferromq-cli does not build");
+    // The test lies in `<target>/<profile>/deps/`.
+    std::env::current_exe().unwrap().parent().unwrap().parent().unwrap().join("ferromq")
 }
 
 /// The words of a step of `Peer`.
