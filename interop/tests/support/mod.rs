@@ -40,7 +40,7 @@ macro_rules! cases {
             #[doc = concat!("The scenario `", stringify!($scenario), "` in this case.")]
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $name() {
-                if !support::skipped(stringify!($name)) {
+                if !crate::support::skipped(stringify!($name)) {
                     $scenario($($argument),*).await;
                 }
             }

@@ -1,12 +1,11 @@
 //! `ferromq bench` measures Apache's brokers as it measures ours.
 #![allow(clippy::unwrap_used, reason = "tests")]
-mod support;
 
+use crate::support::{our_binary, skipped};
 use ferromq_interop::{Apache, Release};
 use serde_json::Value;
 use std::path::Path;
 use std::process::Command;
-use support::{our_binary, skipped};
 
 /// One run of the tool; its JSON object.
 fn bench(tool: &Path, kind: &str, namesrv: &str, more: &[&str]) -> Value {

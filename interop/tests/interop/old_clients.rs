@@ -3,13 +3,11 @@
 //!
 //! The gate runs each Java release with one codec; the other ones run with `cargo xtask test --full`.
 #![allow(clippy::unwrap_used, reason = "tests")]
-#[macro_use]
-mod support;
 
+use crate::support::{assert_gapless, assert_in_order, places, Clients, Event};
 use ferromq_interop::{cpp_client, HeaderCodec, Release};
 use ferromq_testing::Cluster;
 use std::collections::BTreeSet;
-use support::{assert_gapless, assert_in_order, places, Clients, Event};
 
 const COUNT: usize = 30;
 
@@ -97,7 +95,7 @@ async fn cpp() {
     let cluster = cluster().await;
     let folder = tempfile::tempdir().unwrap();
     match cpp_client(&cluster.namesrv_addr(), folder.path()).unwrap() {
-        Err(reason) => support::say_skipped("cpp", &reason),
+        Err(reason) => crate::support::say_skipped("cpp", &reason),
         Ok(process) => {
             let mut clients = Clients(process);
             Scene { modes: &["sync", "async", "oneway", "ordered"], tells_places: false, fails_alone: false }

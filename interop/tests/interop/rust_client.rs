@@ -1,14 +1,12 @@
 //! Our client, with both header codecs, against Apache's name server and broker of both releases.
 #![allow(clippy::unwrap_used, reason = "tests")]
-#[macro_use]
-mod support;
 
+use crate::support::{assert_gapless, assert_in_order, keys, Collected};
 use ferromq::{Admin, Codec, ConsumeConcurrentlyStatus, ConsumeFrom, ConsumeOrderlyStatus, LitePullConsumer};
 use ferromq::{Message, MessageModel, Producer, PushConsumer};
 use ferromq_interop::Release;
 use std::collections::BTreeSet;
 use std::time::Duration;
-use support::{assert_gapless, assert_in_order, keys, Collected};
 
 const MODES: [&str; 5] = ["sync", "async", "oneway", "sharded", "batch"];
 const COUNT: usize = 60;
@@ -146,10 +144,10 @@ async fn lite_pull(namesrv: &str, codec: Codec, assign: bool, count: usize) -> C
 /// Every producer and consumer mode of our client against this release with this codec.
 async fn all_modes(release: Release, codec: Codec) {
     let folder = tempfile::tempdir().unwrap();
-    let (ns, broker) = support::apache_pair(release, folder.path()).await;
+    let (ns, broker) = crate::support::apache_pair(release, folder.path()).await;
     let namesrv = ns.address.as_str();
     let admin = Admin::builder().namesrv(namesrv).start().await.unwrap();
-    support::until_ok(|| admin.create_topic(TOPIC, 4)).await;
+    crate::support::until_ok(|| admin.create_topic(TOPIC, 4)).await;
     produce_all(namesrv, codec).await;
 
     let total = MODES.len() * COUNT;

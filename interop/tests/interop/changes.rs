@@ -3,14 +3,12 @@
 //!
 //! The gate runs 5.4.0; 4.9.7 runs with `cargo xtask test --full`.
 #![allow(clippy::unwrap_used, reason = "tests")]
-#[macro_use]
-mod support;
 
+use crate::support::{assert_first_deliveries_in_order, keys, Clients, Event};
 use ferromq_interop::{HeaderCodec, Release};
 use ferromq_testing::Cluster;
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
-use support::{assert_first_deliveries_in_order, keys, Clients, Event};
 
 /// Messages of each phase.
 const COUNT: usize = 40;

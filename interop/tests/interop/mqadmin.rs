@@ -5,18 +5,14 @@
 //! The steps are `mqadmin/steps.txt`; `interop/java/Operator.java` runs them in one process. Release 4.9.7 runs only with
 //! `cargo xtask test --full`.
 #![allow(clippy::unwrap_used, reason = "tests")]
-#[macro_use]
-mod support;
-#[path = "mqadmin/transcript.rs"]
-mod transcript;
-
+pub mod transcript;
 use ferromq_interop::{Apache, Java, Release};
 use ferromq_testing::Cluster;
 use std::path::{Path, PathBuf};
 use transcript::{compare, Step};
 
 fn steps_file() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests").join("mqadmin").join("steps.txt")
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/interop/mqadmin").join("steps.txt")
 }
 
 /// Settings of both brokers. On a busy machine sends wait longer than the 200 ms after which they are refused.

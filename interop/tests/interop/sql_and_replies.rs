@@ -1,13 +1,11 @@
 //! What a broker does with a message's properties for the official Java clients of both releases, with both header codecs:
 //! SQL92 filters, and requests with replies.
 #![allow(clippy::unwrap_used, reason = "tests")]
-#[macro_use]
-mod support;
 
+use crate::support::{events, keys, step};
 use ferromq_interop::{HeaderCodec, Java, PeerOptions, Release};
 use ferromq_testing::Cluster;
 use std::collections::BTreeSet;
-use support::{events, keys, step};
 
 const COUNT: usize = 60;
 const REQUESTS: &str = "10";

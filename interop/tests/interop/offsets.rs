@@ -4,14 +4,12 @@
 //!
 //! The gate runs 5.4.0; 4.9.7 runs with `cargo xtask test --full`.
 #![allow(clippy::unwrap_used, reason = "tests")]
-#[macro_use]
-mod support;
 
+use crate::support::{assert_gapless, times, Clients};
 use ferromq_interop::{HeaderCodec, Release};
 use ferromq_testing::Cluster;
 use std::collections::BTreeSet;
 use std::time::{SystemTime, UNIX_EPOCH};
-use support::{assert_gapless, times, Clients};
 
 const COUNT: usize = 20;
 

@@ -3,14 +3,12 @@
 //!
 //! The gate runs 5.4.0; 4.9.7 runs with `cargo xtask test --full`.
 #![allow(clippy::unwrap_used, reason = "tests")]
-#[macro_use]
-mod support;
 
+use crate::support::{places, times, Clients};
 use ferromq_interop::{HeaderCodec, Release};
 use ferromq_testing::Cluster;
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
-use support::{places, times, Clients};
 
 /// Seconds of each level.
 const LEVELS: &str = "1s 2s 3s 4s";

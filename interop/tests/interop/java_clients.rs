@@ -1,12 +1,10 @@
 //! The official Java clients of both releases, with both header codecs, against our broker and name server.
 #![allow(clippy::unwrap_used, reason = "tests")]
-#[macro_use]
-mod support;
 
+use crate::support::{assert_gapless, assert_in_order, events, keys, places, step, Event};
 use ferromq_interop::{HeaderCodec, Java, PeerOptions, Release};
 use ferromq_testing::Cluster;
 use std::collections::BTreeSet;
-use support::{assert_gapless, assert_in_order, events, keys, places, step, Event};
 
 const MODES: [&str; 5] = ["sync", "async", "oneway", "ordered", "batch"];
 const COUNT: usize = 60;

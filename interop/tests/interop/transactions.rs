@@ -1,13 +1,11 @@
 //! Transactions of the official Java producer: with our broker, and across a data directory that changes hands.
 #![allow(clippy::unwrap_used, reason = "tests")]
-#[macro_use]
-mod support;
 
+use crate::support::{assert_gapless, events, keys, skipped, step, Event};
 use ferromq_interop::{Apache, HeaderCodec, Java, PeerOptions, Release};
 use ferromq_testing::Cluster;
 use std::collections::BTreeSet;
 use std::path::Path;
-use support::{assert_gapless, events, keys, skipped, step, Event};
 
 const TOPIC: &str = "Transacted";
 const QUEUES: i32 = 2;

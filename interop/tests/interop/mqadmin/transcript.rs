@@ -64,6 +64,7 @@ const UNORDERED: &[&str] = &[
     "getNamesrvConfig",
     "consumerProgress",
     "printMsg",
+    "consumeMessage",
     "resetOffsetByTime",
 ];
 /// Rows of brokerStatus whose values must agree; of the others only the names.
@@ -107,6 +108,7 @@ fn line_of(command: &str, line: &str) -> String {
         // Id, queue, offset; 5.x adds how it found the message.
         "queryMsgByKey" if words.len() == 4 && !line.starts_with('#') => masked(&words[..3].join(" ")),
         "queryMsgByKey" => masked(line.trim_end().trim_end_matches("#IndexKey")),
+        "clusterList" => masked(line).split(' ').map(without_timer).collect::<Vec<_>>().join(" "),
         // Broker, queue, success, round trip time.
         "checkMsgSendRT" if words.len() == 4 => words[..3].join(" "),
         // Of every group: its rate of the last minute stands before the total.
@@ -126,6 +128,16 @@ fn line_of(command: &str, line: &str) -> String {
             }
         }
         _ => masked(line),
+    }
+}
+
+/// How far the timer wheel is behind, as `1-0(...`, depends on the machine.
+fn without_timer(word: &str) -> &str {
+    let timer = word.split_once('(').and_then(|(behind, _)| behind.split_once('-'));
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    match timer {
+        Some((seconds, messages)) if is_number(seconds) && is_number(messages) => "<timer>",
+        _ => word,
     }
 }
 

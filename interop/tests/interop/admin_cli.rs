@@ -1,15 +1,11 @@
 //! Our `mqadmin` and the official one print the same about one Apache broker.
 #![allow(clippy::unwrap_used, reason = "tests")]
-#[path = "mqadmin/transcript.rs"]
-mod transcript;
 
-mod support;
-
+use crate::mqadmin::transcript::{self, compare, Step};
+use crate::support::{our_binary, skipped, Clients};
 use ferromq_interop::{Apache, HeaderCodec, Java, Release};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use support::{our_binary, skipped, Clients};
-use transcript::{compare, Step};
 
 /// Our binary under the name `mqadmin`.
 fn our_tool(folder: &Path) -> PathBuf {
@@ -48,7 +44,7 @@ fn our_mqadmin_prints_what_the_official_one_prints() {
     let settings = "waitTimeMillsInSendQueue=60000";
     let broker =
         Apache::broker(release, &path("broker"), &path("data"), "broker-a", &namesrv.address, settings).unwrap();
-    let steps = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests").join("mqadmin").join("same.txt");
+    let steps = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/interop/mqadmin").join("same.txt");
     let values = [("namesrv", namesrv.address.as_str()), ("broker", broker.address.as_str())];
     // Clients that both tools find connected.
     let mut clients = Clients::java(release, HeaderCodec::Json, &namesrv.address);

@@ -1,16 +1,14 @@
 //! A data directory changes hands: written by our broker and read back through Apache's, and the reverse, after clean stops and after
 //! SIGKILL under load. Its log lies in two directories, its consume queues have extensions.
 #![allow(clippy::unwrap_used, reason = "tests")]
-#[macro_use]
-mod support;
 
+use crate::support::{assert_gapless, events, keys, places, step, Event};
 use ferromq_interop::{Apache, HeaderCodec, Java, PeerOptions, Release};
 use ferromq_store::tool::{verify, Directory, DirectoryOptions};
 use ferromq_testing::Cluster;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use support::{assert_gapless, events, keys, places, step, Event};
 
 const TOPIC: &str = "Moved";
 const MODES: [&str; 3] = ["sync", "ordered", "batch"];
@@ -167,7 +165,7 @@ async fn child() {
 /// Our broker in a process of its own, and where its name server is.
 fn ours_in_a_process(data: &Path) -> (Child, String) {
     let mut command = Command::new(std::env::current_exe().unwrap());
-    command.args(["--exact", "child", "--nocapture", "--test-threads=1"]).env(DATA, data);
+    command.args(["--exact", "data_directory::child", "--nocapture", "--test-threads=1"]).env(DATA, data);
     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     let lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
     let namesrv = lines.into_iter().find_map(|line| line.strip_prefix("READY ").map(str::to_owned));

@@ -1,14 +1,12 @@
 //! A topic of type BatchCQ in a data directory that changes hands: from Apache's broker, which puts several messages into one record, to
 //! ours and back, after clean stops and after kills.
 #![allow(clippy::unwrap_used, reason = "tests")]
-#[macro_use]
-mod support;
 
+use crate::support::{events, keys, step, Event};
 use ferromq_interop::{Apache, HeaderCodec, Java, PeerOptions, Release};
 use ferromq_store::tool::{inspect, verify, Directory, DirectoryOptions, UnitKind};
 use ferromq_testing::Cluster;
 use std::path::Path;
-use support::{events, keys, step, Event};
 
 const TOPIC: &str = "Batches";
 const RELEASE: Release = Release::V5_4_0;

@@ -1,10 +1,9 @@
 //! Brokers and name servers of both makes find each other.
 #![allow(clippy::unwrap_used, reason = "tests")]
-mod support;
 
+use crate::support::{events, places, skipped, step};
 use ferromq_interop::{is_registered, Apache, HeaderCodec, Java, PeerOptions, Release};
 use ferromq_testing::Cluster;
-use support::{events, places, skipped, step};
 
 /// Sends and receives ten messages with the Java client through this name server.
 fn ten_messages(release: Release, namesrv: &str, topic: &str) {

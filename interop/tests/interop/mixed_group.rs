@@ -1,14 +1,12 @@
 //! One consumer group with a member of ours and a Java member: the queues are shared without overlap or gap.
 #![allow(clippy::unwrap_used, reason = "tests")]
-#[macro_use]
-mod support;
 
+use crate::support::{events, keys, Collected, Event};
 use ferromq::{ConsumeConcurrentlyStatus, ConsumeFrom, ConsumeOrderlyStatus, Message, Producer, PushConsumer};
 use ferromq_interop::{HeaderCodec, Java, PeerOptions, Release};
 use ferromq_testing::Cluster;
 use std::collections::BTreeSet;
 use std::time::Duration;
-use support::{events, keys, Collected, Event};
 
 const QUEUES: usize = 8;
 const TOPIC: &str = "Mixed";
