@@ -14,10 +14,12 @@ pub const PROPERTY_SEPARATOR: char = '\u{2}';
 /// Most bytes of the text: its length travels as a signed 16-bit number.
 pub const PROPERTIES_BYTES_MAX: usize = i16::MAX as usize;
 
-/// The value of `name`, if there is one.
+/// The value of `name`, if there is one. Always inlined: with a name that is known, comparing costs an instruction or two.
+#[inline(always)]
 pub fn get<'a>(text: &'a str, name: &str) -> Option<&'a str> {
     let bytes = text.as_bytes();
-    let mut end = bytes.len();
+    // Behind the last separator there is mostly nothing.
+    let mut end = bytes.len() - usize::from(bytes.last() == Some(&2));
     // From the back: of equal names the last one wins.
     loop {
         let start = last_separator(&bytes[..end]).map_or(0, |at| at + 1);
@@ -29,21 +31,34 @@ pub fn get<'a>(text: &'a str, name: &str) -> Option<&'a str> {
     }
 }
 
-/// Where the last 0x02 lies. Eight bytes at a time: brokers look up about ten names per message.
+/// Where the last 0x02 lies. Sixteen bytes at a time: brokers look up about ten names per message.
+#[inline]
 fn last_separator(bytes: &[u8]) -> Option<usize> {
-    const LOW_BITS: u64 = u64::from_le_bytes([0x7F; 8]);
-    const SEPARATORS: u64 = u64::from_le_bytes([2; 8]);
     let mut rest = bytes;
-    while let Some((before, chunk)) = rest.split_last_chunk::<8>() {
-        // The high bit of exactly those bytes that are separators.
-        let word = u64::from_le_bytes(*chunk) ^ SEPARATORS;
-        let hits = !(((word & LOW_BITS) + LOW_BITS) | word | LOW_BITS);
-        if hits != 0 {
-            return Some(before.len() + 7 - (hits.leading_zeros() / 8) as usize);
+    while let Some((before, chunk)) = rest.split_last_chunk::<16>() {
+        if let Some(at) = last_separator_in(u128::from_le_bytes(*chunk)) {
+            return Some(before.len() + at);
+        }
+        rest = before;
+    }
+    if let Some((before, chunk)) = rest.split_last_chunk::<8>() {
+        if let Some(at) = last_separator_in(u64::from_le_bytes(*chunk).into()) {
+            return Some(before.len() + at);
         }
         rest = before;
     }
     rest.iter().rposition(|byte| *byte == 2)
+}
+
+/// Which of sixteen bytes, the lowest first, is the last 0x02.
+#[inline]
+fn last_separator_in(chunk: u128) -> Option<usize> {
+    const LOW_BITS: u128 = u128::from_le_bytes([0x7F; 16]);
+    const SEPARATORS: u128 = u128::from_le_bytes([2; 16]);
+    // The high bit of exactly those bytes that are separators.
+    let word = chunk ^ SEPARATORS;
+    let hits = !(((word & LOW_BITS) + LOW_BITS) | word | LOW_BITS);
+    (hits != 0).then(|| 15 - (hits.leading_zeros() / 8) as usize)
 }
 
 /// All entries that count, in the order of the text; repeated names are given as often as they stand there.

@@ -185,25 +185,13 @@ pub fn encode(out: &mut Vec<u8>, message: &Message) -> Result<Encoded, RecordErr
 
     let start = out.len();
     out.reserve(len);
-    // The fields before the body, put together on the stack: so many short pieces would each ask the vector for room.
-    let mut head = Head { bytes: [0; HEAD_BYTES_MAX], len: 0 };
-    head.put(total.to_be_bytes());
-    head.put((if v2 { MAGIC_V2 } else { MAGIC_V1 }).to_be_bytes());
-    head.put(crc::crc32(message.body).to_be_bytes());
-    head.put(message.queue_id.to_be_bytes());
-    head.put(message.flag.to_be_bytes());
-    head.put(message.queue_offset.to_be_bytes());
-    head.put(message.physical_offset.to_be_bytes());
-    head.put(sys_flag.to_be_bytes());
-    head.put(message.born_timestamp.to_be_bytes());
-    head.put_host(message.born_host);
-    head.put(message.store_timestamp.to_be_bytes());
-    head.put_host(message.store_host);
-    head.put(message.reconsume_times.to_be_bytes());
-    head.put(message.prepared_transaction_offset.to_be_bytes());
-    // Fits: the total does.
-    head.put((message.body.len() as i32).to_be_bytes());
-    out.extend_from_slice(&head.bytes[..head.len]);
+    let put_head = match (is_v6(message.born_host), is_v6(message.store_host)) {
+        (false, false) => put_head::<4, 4>,
+        (true, false) => put_head::<16, 4>,
+        (false, true) => put_head::<4, 16>,
+        (true, true) => put_head::<16, 16>,
+    };
+    put_head(out, message, total, if v2 { MAGIC_V2 } else { MAGIC_V1 }, sys_flag);
     out.extend_from_slice(message.body);
     if v2 {
         out.extend_from_slice(&topic_len.to_be_bytes());
@@ -220,6 +208,36 @@ pub fn encode(out: &mut Vec<u8>, message: &Message) -> Result<Encoded, RecordErr
 /// Bytes before the body of a record with two IPv6 hosts.
 const HEAD_BYTES_MAX: usize = 112;
 
+/// Writes the fields before the body. They are put together on the stack: so many short pieces would each ask the vector for room. With
+/// the bytes of both addresses known each has a fixed place, which asks for nothing.
+#[inline]
+fn put_head<const BORN: usize, const STORE: usize>(
+    out: &mut Vec<u8>,
+    message: &Message,
+    total: i32,
+    magic: i32,
+    sys_flag: i32,
+) {
+    let mut head = Head { bytes: [0; HEAD_BYTES_MAX], len: 0 };
+    head.put(total.to_be_bytes());
+    head.put(magic.to_be_bytes());
+    head.put(crc::crc32(message.body).to_be_bytes());
+    head.put(message.queue_id.to_be_bytes());
+    head.put(message.flag.to_be_bytes());
+    head.put(message.queue_offset.to_be_bytes());
+    head.put(message.physical_offset.to_be_bytes());
+    head.put(sys_flag.to_be_bytes());
+    head.put(message.born_timestamp.to_be_bytes());
+    head.put_host::<BORN>(message.born_host);
+    head.put(message.store_timestamp.to_be_bytes());
+    head.put_host::<STORE>(message.store_host);
+    head.put(message.reconsume_times.to_be_bytes());
+    head.put(message.prepared_transaction_offset.to_be_bytes());
+    // Fits: the total does.
+    head.put((message.body.len() as i32).to_be_bytes());
+    out.extend_from_slice(&head.bytes[..head.len]);
+}
+
 /// The fields before the body, in order.
 struct Head {
     bytes: [u8; HEAD_BYTES_MAX],
@@ -233,13 +251,16 @@ impl Head {
         self.len += N;
     }
 
-    /// Address bytes and the port as i32: the form of hosts in records and message ids.
+    /// Address bytes, 4 or 16 as the address needs, and the port as i32: the form of hosts in records and message ids.
     #[inline(always)]
-    fn put_host(&mut self, host: SocketAddr) {
+    fn put_host<const N: usize>(&mut self, host: SocketAddr) {
+        let mut address = [0; N];
         match host.ip().to_canonical() {
-            IpAddr::V4(ip) => self.put(ip.octets()),
-            IpAddr::V6(ip) => self.put(ip.octets()),
+            IpAddr::V4(ip) if N == 4 => address.copy_from_slice(&ip.octets()),
+            IpAddr::V6(ip) if N == 16 => address.copy_from_slice(&ip.octets()),
+            _ => {}
         }
+        self.put(address);
         self.put(i32::from(host.port()).to_be_bytes());
     }
 }
