@@ -1,15 +1,14 @@
 //! Records on their way into the log: laid out as they will lie on the disk, with what the append lock has to patch.
 //!
-//! A batch is scratch space: it is filled, appended and cleared, and keeps its memory. It knows no store; the queue
+//! A batch is scratch space: it is filled, appended and cleared, and keeps its memory. It may be appended to any store; the queue
 //! handles of its records are looked up before the append lock is taken.
 use crate::error::AppendError;
-use crate::index::KnownProperties;
 use crate::options::RECORD_EXTRA_BYTES_MAX;
 use crate::queue::{Queue, QueueTable};
 use crate::types::RecordResult;
 use ferromq_protocol::record::{self, Message, RecordError};
 use ferromq_protocol::{hash, properties, sysflag, topic};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 /// Longest topic in bytes; retry topics may have [`RETRY_TOPIC_BYTES_MAX`].
 pub const TOPIC_BYTES_MAX: usize = 127;
@@ -18,28 +17,36 @@ pub const RETRY_TOPIC_BYTES_MAX: usize = 255;
 /// `maxMessageSize` of a batch made without a store.
 const MAX_MESSAGE_SIZE: usize = 4 * 1024 * 1024;
 
-/// What is known of one record before it has a place.
+/// What is known of one record before it has a place. A line of the cache: there is one for every message.
 #[derive(Debug)]
 pub(crate) struct Entry {
-    /// Where the record lies in the batch.
+    /// Where the record lies in the batch, directly behind the one before it.
     pub at: usize,
-    /// Its bytes.
-    pub len: usize,
-    /// Where its store time stamp lies in the record.
-    pub timestamp_at: usize,
     /// Records of the group that starts here; 0 inside a group. A group is never divided between segments.
     pub group_count: usize,
     /// Bytes of the group that starts here.
     pub group_bytes: usize,
     /// Facts for the consume queue.
     pub facts: Facts,
-    /// Where its topic lies in the batch, and its bytes.
-    topic_at: usize,
-    topic_len: usize,
+    /// Its bytes.
+    pub len: u32,
+    /// Where its store time stamp lies in the record.
+    pub timestamp_at: u32,
+    /// Where its topic lies in the record, and its bytes.
+    topic_at: u32,
+    topic_len: u32,
     /// Its queue's number.
     pub queue_id: i32,
     /// Which of [`AppendBatch::queues`] it goes to; set by the append.
-    pub queue: usize,
+    pub queue: u32,
+}
+
+impl Entry {
+    /// Its topic, in the bytes of its batch.
+    fn topic<'a>(&self, bytes: &'a [u8]) -> &'a [u8] {
+        let at = self.at + self.topic_at as usize;
+        &bytes[at..at + self.topic_len as usize]
+    }
 }
 
 /// What the consume queue needs to know of a record.
@@ -56,19 +63,23 @@ pub(crate) struct Facts {
 }
 
 impl Facts {
-    /// Takes what is needed from the fields of a record (store.md 3.1, 3.2).
-    #[inline]
-    pub fn of(topic: &str, sys_flag: i32, known: &KnownProperties<'_>) -> Self {
+    /// Takes what is needed from the fields of a record (store.md 3.1, 3.2). On the way of every message: a property is only looked
+    /// for where it means something.
+    #[inline(always)]
+    pub fn of(topic: &str, sys_flag: i32, properties: &str) -> Self {
         let kind = sysflag::transaction_type(sys_flag);
         let enters_queue = kind == sysflag::TRANSACTION_NOT || kind == sysflag::TRANSACTION_COMMIT;
-        let tags_code = known.tags.map_or(0, hash::tags_code);
+        let tags_code = properties::get(properties, properties::TAGS).map_or(0, hash::tags_code);
         let mut delay_level = 0;
         if topic == topic::SCHEDULE {
-            let level = known.delay.and_then(|text| text.parse().ok());
+            let level = properties::get(properties, properties::DELAY).and_then(|text| text.parse().ok());
             delay_level = level.filter(|level| *level > 0).unwrap_or(0);
         }
-        let inner = known.inner_num.filter(|_| sys_flag & sysflag::INNER_BATCH != 0);
-        let messages = inner.and_then(|text| text.parse().ok()).unwrap_or(1);
+        let mut messages = 1;
+        if sys_flag & sysflag::INNER_BATCH != 0 {
+            let number = properties::get(properties, properties::INNER_NUM).and_then(|text| text.parse().ok());
+            messages = number.unwrap_or(1);
+        }
         Self { tags_code, delay_level, enters_queue, messages }
     }
 
@@ -83,6 +94,18 @@ impl Facts {
     }
 }
 
+/// Queues that a batch remembers, by their numbers. A producer goes round the queues of a topic.
+const REMEMBERED: usize = 16;
+
+/// A queue of an append before. It may be gone since, or another store's: the stamp of the table tells.
+#[derive(Debug)]
+struct Remembered {
+    stamp: u64,
+    topic: Arc<str>,
+    id: i32,
+    queue: Weak<Queue>,
+}
+
 /// Records to be appended together. Reusable: [`clear`](Self::clear) keeps the memory.
 #[derive(Debug)]
 pub struct AppendBatch {
@@ -92,6 +115,10 @@ pub struct AppendBatch {
     /// one may be into another store.
     pub(crate) queues: Vec<Arc<Queue>>,
     pub(crate) results: Vec<RecordResult>,
+    /// Queues of the first records of appends before: asking the table costs lines of the cache that other threads write.
+    remembered: [Option<Remembered>; REMEMBERED],
+    /// Bytes of the longest group.
+    longest: usize,
     max_message_size: usize,
 }
 
@@ -110,7 +137,8 @@ impl AppendBatch {
     /// An empty batch that refuses bodies longer than `max_message_size` bytes.
     pub fn with_max_message_size(max_message_size: usize) -> Self {
         let (bytes, entries, queues, results) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        Self { bytes, entries, queues, results, max_message_size }
+        let remembered = [const { None }; REMEMBERED];
+        Self { bytes, entries, queues, results, remembered, longest: 0, max_message_size }
     }
 
     /// Changes the longest body allowed.
@@ -123,6 +151,7 @@ impl AppendBatch {
         self.bytes.clear();
         self.entries.clear();
         self.results.clear();
+        self.longest = 0;
     }
 
     /// Records in the batch.
@@ -158,17 +187,18 @@ impl AppendBatch {
             return Err(AppendError::RecordTooLarge { topic: message.topic.to_owned(), len: encoded.len, max });
         }
         let (topic, properties) = (message.topic, message.properties);
-        let known = KnownProperties::of(properties);
+        self.longest = self.longest.max(encoded.len);
+        // What lies in a record fits: its own length is an i32.
         self.entries.push(Entry {
             at,
-            topic_at: self.bytes.len() - properties.len() - 2 - topic.len(),
-            topic_len: topic.len(),
-            queue_id: message.queue_id,
-            len: encoded.len,
-            timestamp_at: encoded.store_timestamp_at,
             group_count: 1,
             group_bytes: encoded.len,
-            facts: Facts::of(topic, message.sys_flag, &known),
+            facts: Facts::of(topic, message.sys_flag, properties),
+            len: encoded.len as u32,
+            timestamp_at: encoded.store_timestamp_at as u32,
+            topic_at: (encoded.len - properties.len() - 2 - topic.len()) as u32,
+            topic_len: topic.len() as u32,
+            queue_id: message.queue_id,
             queue: 0,
         });
         Ok(())
@@ -177,15 +207,17 @@ impl AppendBatch {
     /// Adds the records of a classic batch: they will lie side by side in one segment, with consecutive queue offsets
     /// when they are for one queue. On an error none of them is in the batch.
     pub fn push_group(&mut self, messages: &[Message]) -> Result<(), AppendError> {
-        let (bytes, entries) = (self.bytes.len(), self.entries.len());
+        let (bytes, entries, longest) = (self.bytes.len(), self.entries.len(), self.longest);
         for message in messages {
             if let Err(error) = self.push(message) {
                 self.bytes.truncate(bytes);
                 self.entries.truncate(entries);
+                self.longest = longest;
                 return Err(error);
             }
         }
         let (total, count) = (self.bytes.len() - bytes, self.entries.len() - entries);
+        self.longest = self.longest.max(total);
         for (position, entry) in self.entries[entries..].iter_mut().enumerate() {
             let first = position == 0;
             (entry.group_count, entry.group_bytes) = if first { (count, total) } else { (0, 0) };
@@ -198,26 +230,47 @@ impl AppendBatch {
         self.results.clear();
     }
 
+    /// The first group of more than `max` bytes.
+    pub(crate) fn group_longer_than(&self, max: usize) -> Option<&Entry> {
+        if self.longest <= max {
+            return None;
+        }
+        self.entries.iter().find(|entry| entry.group_bytes > max)
+    }
+
+    /// What is put next when `room` bytes are left, from record `first` on: all that is left if it fits, else the next group. Records and
+    /// bytes; None at the end.
+    pub(crate) fn next_for(&self, first: usize, room: usize) -> Option<(usize, usize)> {
+        let entry = self.entries.get(first)?;
+        let rest = self.bytes.len() - entry.at;
+        if rest <= room {
+            return Some((self.entries.len() - first, rest));
+        }
+        Some((entry.group_count.max(1), entry.group_bytes))
+    }
+
     /// Looks up the queue of every record; neighbours for the same queue share the look-up.
     pub(crate) fn find_queues(&mut self, table: &QueueTable) {
-        let Self { bytes, entries, queues, .. } = self;
-        let mut reading = table.read();
-        let mut last: Option<(&[u8], i32)> = None;
+        let Self { bytes, entries, queues, remembered, .. } = self;
+        let Some(first) = entries.first() else { return };
+        let mut last = (first.topic(bytes), first.queue_id);
+        queues.push(recall(remembered, table, last.0, last.1));
+        let mut reading = None;
         for entry in entries {
-            let topic = &bytes[entry.topic_at..entry.topic_at + entry.topic_len];
-            if last != Some((topic, entry.queue_id)) {
-                let (topic_text, id) = (text(topic), entry.queue_id);
-                let known = reading.find(topic_text, id);
-                queues.push(known.unwrap_or_else(|| reading.pause(|| table.find_or_create(topic_text, id))));
-                last = Some((topic, entry.queue_id));
+            let (topic, id) = (entry.topic(bytes), entry.queue_id);
+            if last != (topic, id) {
+                let reading = reading.get_or_insert_with(|| table.read());
+                let known = reading.find(text(topic), id);
+                queues.push(known.unwrap_or_else(|| reading.pause(|| table.find_or_create(text(topic), id))));
+                last = (topic, id);
             }
-            entry.queue = queues.len() - 1;
+            entry.queue = (queues.len() - 1) as u32;
         }
     }
 
     /// The topic of a record of the batch.
     pub(crate) fn topic_of(&self, entry: &Entry) -> &str {
-        text(&self.bytes[entry.topic_at..entry.topic_at + entry.topic_len])
+        text(entry.topic(&self.bytes))
     }
 
     fn check(&self, message: &Message) -> Result<(), AppendError> {
@@ -228,9 +281,11 @@ impl AppendBatch {
         if message.body.len() > self.max_message_size {
             return Err(AppendError::BodyTooLarge { len: message.body.len(), max: self.max_message_size });
         }
-        let max = if topic::is_retry(message.topic) { RETRY_TOPIC_BYTES_MAX } else { TOPIC_BYTES_MAX };
-        if message.topic.len() > max {
-            return Err(AppendError::TopicTooLong { topic: topic(), len: message.topic.len(), max });
+        if message.topic.len() > TOPIC_BYTES_MAX {
+            let max = if topic::is_retry(message.topic) { RETRY_TOPIC_BYTES_MAX } else { TOPIC_BYTES_MAX };
+            if message.topic.len() > max {
+                return Err(AppendError::TopicTooLong { topic: topic(), len: message.topic.len(), max });
+            }
         }
         let (len, max) = (message.properties.len(), properties::PROPERTIES_BYTES_MAX);
         if len > max {
@@ -245,7 +300,49 @@ impl AppendBatch {
     }
 }
 
+/// The queue, from memory if it is there and nothing has changed.
+fn recall(remembered: &mut [Option<Remembered>; REMEMBERED], table: &QueueTable, topic: &[u8], id: i32) -> Arc<Queue> {
+    let (place, stamp) = (&mut remembered[id as usize % REMEMBERED], table.stamp());
+    let same = |known: &&Remembered| known.stamp == stamp && known.id == id && known.topic.as_bytes() == topic;
+    if let Some(queue) = place.as_ref().filter(same).and_then(|known| known.queue.upgrade()) {
+        return queue;
+    }
+    let queue = table.find_or_create(text(topic), id);
+    *place = Some(Remembered { stamp, topic: queue.topic.clone(), id, queue: Arc::downgrade(&queue) });
+    queue
+}
+
 /// Topics came as text.
 fn text(topic: &[u8]) -> &str {
     std::str::from_utf8(topic).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::open_files::OpenFiles;
+    use crate::StoreOptions;
+
+    /// A queue is remembered until it is removed, and never taken for the one of another store.
+    #[test]
+    fn remembered_queues_are_those_of_the_table() {
+        let dir = tempfile::tempdir().unwrap();
+        let table = |name| QueueTable::new(&StoreOptions::new(dir.path().join(name)), OpenFiles::new(10));
+        let (one, other) = (table("one"), table("other"));
+        let mut remembered = [const { None }; REMEMBERED];
+        let mut recall = |table: &QueueTable, id| recall(&mut remembered, table, b"topic", id);
+        let first = recall(&one, 3);
+        assert!(Arc::ptr_eq(&first, &recall(&one, 3)));
+        assert!(!Arc::ptr_eq(&first, &recall(&one, 3 + REMEMBERED as i32)), "the same place, another queue");
+        let others = recall(&other, 3);
+        assert!(!Arc::ptr_eq(&first, &others));
+        assert!(Arc::ptr_eq(&others, &other.find("topic", 3).unwrap()));
+        std::fs::create_dir_all(dir.path().join("one/consumequeue/topic/3")).unwrap();
+        std::fs::create_dir_all(dir.path().join("one/consumequeue/topic/19")).unwrap();
+        assert!(Arc::ptr_eq(&first, &recall(&one, 3)));
+        one.remove_topic("topic").unwrap();
+        let again = recall(&one, 3);
+        assert!(!Arc::ptr_eq(&first, &again), "it was removed");
+        assert!(Arc::ptr_eq(&again, &one.find("topic", 3).unwrap()));
+    }
 }

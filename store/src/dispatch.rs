@@ -1,13 +1,14 @@
 //! Dispatch: from the log to consume queues, index and listener, in the order of the log.
 //!
 //! There is no dispatch thread. Whoever appended (or, with synchronous flush, flushed) drains what is pending; when
-//! another thread is at it, that one drains for both. Lock: `state`, taken without any other; the append lock is taken
-//! under it for a moment to fetch what is pending.
+//! another thread is at it, that one drains for both. Lock: `state`. The append lock is taken under it for a moment to fetch what
+//! is pending; an appender, who has that lock, only tries `state`.
 use crate::error::NotWritable;
 use crate::index::IndexService;
 use crate::log::{Descriptor, Log, Pending};
 use crate::queue::batch::BatchUnit;
 use crate::queue::{Queue, QueueTable};
+use crate::spin::Padded;
 use crate::types::{Arrival, ArrivalListener, Unit};
 use parking_lot::{Mutex, MutexGuard};
 use std::sync::atomic::{fence, AtomicBool, AtomicI64, AtomicU64, Ordering};
@@ -22,12 +23,34 @@ struct State {
     pending: Pending,
     /// Descriptors of `pending` that are done.
     done: usize,
-    /// Fetched when `pending` is empty; swapped to keep both allocations.
-    fetched: Pending,
     /// Memory for what the listener is told; empty between calls.
     arrivals: Vec<Arrival<'static>>,
     /// The store ended like a killed process: nothing is written any more.
     stopped: bool,
+}
+
+impl State {
+    /// Goes on with what waits; what it had is done. The memory of both is kept.
+    fn take(&mut self, waiting: &mut Pending) {
+        self.pending.clear();
+        self.done = 0;
+        std::mem::swap(&mut self.pending, waiting);
+    }
+}
+
+/// The right to dispatch, and what was taken for it.
+pub(crate) struct Turn<'a>(MutexGuard<'a, State>);
+
+/// How far dispatch has come. Stored under `state`.
+struct Progress {
+    /// Descriptors done since the start.
+    handled: AtomicU64,
+    /// End of the last dispatched record.
+    end: AtomicI64,
+    /// Its store time.
+    last_timestamp: AtomicI64,
+    /// Where it begins, -1 when there is none.
+    last_record: AtomicI64,
 }
 
 /// Moves records from the log to where they are read from.
@@ -36,15 +59,8 @@ pub(crate) struct Dispatch {
     queues: Arc<QueueTable>,
     index: Option<Arc<IndexService>>,
     listener: Arc<dyn ArrivalListener>,
-    state: Mutex<State>,
-    /// Descriptors done since the start. Stored under `state`.
-    handled: AtomicU64,
-    /// End of the last dispatched record. Stored under `state`.
-    end: AtomicI64,
-    /// Store time of the last dispatched record. Stored under `state`.
-    last_timestamp: AtomicI64,
-    /// Where that record begins, -1 when there is none. Stored under `state`.
-    last_record: AtomicI64,
+    state: Padded<Mutex<State>>,
+    progress: Padded<Progress>,
     /// Records above the flushed position are not to be seen yet (synchronous flush).
     follows_flush: bool,
     failing: AtomicBool,
@@ -61,19 +77,19 @@ impl Dispatch {
         listener: Arc<dyn ArrivalListener>,
         follows_flush: bool,
     ) -> Self {
-        let end = AtomicI64::new(log.written());
-        let last_timestamp = AtomicI64::new(log.last_timestamp());
-        let last_record = AtomicI64::new(log.opened_last_record);
+        let progress = Progress {
+            handled: AtomicU64::new(0),
+            end: AtomicI64::new(log.written()),
+            last_timestamp: AtomicI64::new(log.last_timestamp()),
+            last_record: AtomicI64::new(log.opened_last_record),
+        };
         Self {
             log,
             queues,
             index,
             listener,
-            state: Mutex::default(),
-            handled: AtomicU64::new(0),
-            end,
-            last_timestamp,
-            last_record,
+            state: Padded::default(),
+            progress: Padded(progress),
             follows_flush,
             failing: AtomicBool::new(false),
             failure: Mutex::new(None),
@@ -82,17 +98,17 @@ impl Dispatch {
 
     /// End of what can be seen.
     pub fn end(&self) -> i64 {
-        self.end.load(Ordering::Acquire)
+        self.progress.end.load(Ordering::Acquire)
     }
 
     /// Records stored up to this time have their units. Once these are flushed, a checkpoint may say so.
     pub fn last_timestamp(&self) -> i64 {
-        self.last_timestamp.load(Ordering::Acquire)
+        self.progress.last_timestamp.load(Ordering::Acquire)
     }
 
     /// Where the last dispatched record begins.
     pub fn last_record(&self) -> Option<i64> {
-        Some(self.last_record.load(Ordering::Acquire)).filter(|last| *last >= 0)
+        Some(self.progress.last_record.load(Ordering::Acquire)).filter(|last| *last >= 0)
     }
 
     /// True when everything that was appended is dispatched.
@@ -102,7 +118,7 @@ impl Dispatch {
 
     fn backlog(&self) -> u64 {
         // What is handled was pushed before: read in this order the difference is never negative.
-        let handled = self.handled.load(Ordering::Acquire);
+        let handled = self.progress.handled.load(Ordering::Acquire);
         self.log.pushed().saturating_sub(handled)
     }
 
@@ -115,8 +131,25 @@ impl Dispatch {
         }
     }
 
+    /// Takes what is pending, for an appender who has the append lock, unless another thread is dispatching.
+    pub fn take_turn(&self, pending: &mut Pending) -> Option<Turn<'_>> {
+        let mut state = self.state.try_lock()?;
+        if state.done == state.pending.descriptors.len() {
+            state.take(pending);
+        }
+        Some(Turn(state))
+    }
+
     /// Dispatches all that is there, unless another thread is doing it and will see it. Not with synchronous flush.
-    pub fn drain(&self) {
+    pub fn drain(&self, turn: Option<Turn<'_>>) {
+        if let Some(Turn(mut state)) = turn {
+            self.round(&mut state);
+            MutexGuard::unlock_fair(state);
+            fence(Ordering::SeqCst);
+            if self.is_idle() || self.failing.load(Ordering::Acquire) {
+                return;
+            }
+        }
         loop {
             // Pairs with the fence below: either we get the lock, or its holder sees what we appended.
             fence(Ordering::SeqCst);
@@ -156,10 +189,7 @@ impl Dispatch {
             if self.is_idle() {
                 return false;
             }
-            state.pending.clear();
-            state.done = 0;
-            self.log.take_pending(&mut state.fetched);
-            std::mem::swap(&mut state.pending, &mut state.fetched);
+            self.log.with_pending(|pending| state.take(pending));
         }
         let (from, descriptors) = (state.done, &state.pending.descriptors[state.done..]);
         let ready = if self.follows_flush {
@@ -177,18 +207,21 @@ impl Dispatch {
     fn put(&self, queues: &[Arc<Queue>], descriptors: &[Descriptor]) -> usize {
         let mut done = 0;
         for run in descriptors.chunk_by(|a, b| a.queue == b.queue) {
-            let queue = &queues[run[0].queue];
+            let queue = &queues[run[0].queue as usize];
             let units = run.iter().filter(|d| d.enters_queue).map(|d| BatchUnit {
                 unit: Unit { physical: d.physical, size: d.size, tags_code: d.tags_code },
                 store_timestamp: d.store_timestamp,
                 base: d.queue_offset,
                 count: d.messages,
             });
-            let (count, result) = queue.put(units);
-            if count > 0 {
-                self.queues.mark_dirty(queue);
+            let put = queue.put(units);
+            if put.made_dirty {
+                self.queues.flush_later(queue);
             }
-            if let Err(error) = result {
+            if put.wants_space {
+                self.log.prepare.reserve_later(queue);
+            }
+            if let Err(error) = put.result {
                 self.fail(format!("{}/{}", queue.topic, queue.id), &error);
                 // The units before the error are repeated the next time, which does no harm.
                 return done;
@@ -214,15 +247,16 @@ impl Dispatch {
     fn finish(&self, state: &mut State, from: usize, to: usize) {
         let descriptors = &state.pending.descriptors[from..to];
         let Some(last) = descriptors.last() else { return };
-        self.last_timestamp.store(last.store_timestamp, Ordering::Release);
-        self.last_record.store(last.physical, Ordering::Release);
-        self.end.store(last.end(), Ordering::Release);
+        let progress = &self.progress;
+        progress.last_timestamp.store(last.store_timestamp, Ordering::Release);
+        progress.last_record.store(last.physical, Ordering::Release);
+        progress.end.store(last.end(), Ordering::Release);
         if let Some(index) = &self.index {
             index.follow(descriptors[0].physical, last.physical);
         }
         let mut arrivals = recycle(std::mem::take(&mut state.arrivals));
         arrivals.extend(descriptors.iter().filter(|d| d.enters_queue).map(|d| {
-            let queue = &state.pending.queues[d.queue];
+            let queue = &state.pending.queues[d.queue as usize];
             Arrival {
                 topic: &queue.topic,
                 queue_id: queue.id,
@@ -236,7 +270,8 @@ impl Dispatch {
         }
         state.arrivals = recycle(arrivals);
         state.done = to;
-        self.handled.fetch_add((to - from) as u64, Ordering::Release);
+        let handled = progress.handled.load(Ordering::Relaxed) + (to - from) as u64;
+        progress.handled.store(handled, Ordering::Release);
     }
 }
 

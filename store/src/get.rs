@@ -1,15 +1,16 @@
 //! Reading a queue: units, filter, limits, and the records as slices of the log (store.md 3.7).
 use crate::batch::Facts;
 use crate::error::{ReadError, WouldBlock};
-use crate::index::KnownProperties;
 use crate::log::Log;
 use crate::options::{ReadLimits, UNIT_BYTES};
 use crate::platform::memory_bytes;
+use crate::queue::batch::BatchUnit;
 use crate::queue::extension::ExtensionReader;
-use crate::queue::{Queue, Units};
+use crate::queue::{decode_unit, Queue, Units};
 use crate::types::{GetRequest, GetResult, GetStatus, Unit};
 use bytes::Bytes;
 use ferromq_protocol::record;
+use smallvec::SmallVec;
 
 /// Bytes of consume queue looked at in one read (`maxFilterMessageSize`): 800 units.
 const SCAN_BYTES: usize = 16_000;
@@ -29,7 +30,7 @@ pub(crate) struct Reader {
 /// The tags code that the unit of a record would have without an extension; None for bytes that are no record.
 pub(crate) fn tags_code_of(record: &[u8], delay_levels: &[i64]) -> Option<i64> {
     let view = record::parse(record, false).ok()?;
-    let facts = Facts::of(view.topic(), view.sys_flag(), &KnownProperties::of(view.properties()));
+    let facts = Facts::of(view.topic(), view.sys_flag(), view.properties());
     Some(facts.unit_code(view.store_timestamp(), delay_levels))
 }
 
@@ -43,12 +44,22 @@ struct Run {
     segment_end: i64,
 }
 
+/// What all units of a scan are compared with.
+struct Bounds {
+    /// Offset of the oldest byte of the log.
+    min_physical: i64,
+    mapped_from: i64,
+    /// The filter wants to see records.
+    reads_records: bool,
+}
+
 /// A scan over units.
 struct Scan<'a> {
     log: &'a Log,
     reader: &'a Reader,
     request: &'a GetRequest<'a>,
-    runs: Vec<Run>,
+    /// Mostly one: neighbours in a queue lie side by side, or in one batch of their producer.
+    runs: SmallVec<[Run; 4]>,
     count: usize,
     bytes: usize,
     /// Behind the last unit looked at.
@@ -103,7 +114,7 @@ impl Reader {
             log,
             reader: self,
             request,
-            runs: Vec::with_capacity(1),
+            runs: SmallVec::new(),
             count: 0,
             bytes: 0,
             next: offset,
@@ -125,44 +136,86 @@ impl Reader {
 impl Scan<'_> {
     /// Goes over the units until the answer is full.
     fn look(&mut self, units: &Units) {
-        let min_physical = self.log.min_offset();
-        let mapped_from = self.log.mapped_from(self.reader.limits.mapped_bytes);
-        let reads_records = self.request.filter.reads_records();
-        for read in units.iter() {
-            let (unit, offset, messages) = (read.unit, read.base, usize::from(read.count.unsigned_abs().max(1)));
-            let size = usize::try_from(unit.size).unwrap_or(0);
-            let in_log = !unit.is_blank() && unit.is_valid();
-            if in_log && self.is_full(size, messages, unit.physical) {
+        let bounds = Bounds {
+            min_physical: self.log.min_offset(),
+            mapped_from: self.log.mapped_from(self.reader.limits.mapped_bytes),
+            reads_records: self.request.filter.reads_records(),
+        };
+        let mut place = 0;
+        while let Some(read) = units.at(place) {
+            if !self.look_at(&read, &bounds) {
                 return;
             }
-            self.next = read.end();
-            if !in_log {
-                continue;
+            place += 1;
+            if !bounds.reads_records {
+                place += self.take_neighbours(units.simple_from(place));
             }
-            self.last_physical = unit.physical;
-            if !unit.is_extended() && !self.request.filter.matches(unit.tags_code) {
-                continue;
-            }
-            if unit.physical < min_physical {
-                self.removed = true;
-                continue;
-            }
-            if unit.is_extended() && !self.wants_extended(&unit, size, mapped_from) {
-                if self.blocked {
-                    self.next = offset;
-                    return;
-                }
-                continue;
-            }
-            if reads_records && !self.wants(&unit, size, mapped_from) {
-                if self.blocked {
-                    self.next = offset;
-                    return;
-                }
-                continue;
-            }
-            self.add(offset, &unit, size, messages);
         }
+    }
+
+    /// Looks at one unit; false when the scan ends before it.
+    fn look_at(&mut self, read: &BatchUnit, bounds: &Bounds) -> bool {
+        let (unit, offset, messages) = (read.unit, read.base, usize::from(read.count.unsigned_abs().max(1)));
+        let size = usize::try_from(unit.size).unwrap_or(0);
+        let in_log = !unit.is_blank() && unit.is_valid();
+        if in_log && self.is_full(size, messages, unit.physical) {
+            return false;
+        }
+        self.next = read.end();
+        if !in_log {
+            return true;
+        }
+        self.last_physical = unit.physical;
+        if !unit.is_extended() && !self.request.filter.matches(unit.tags_code) {
+            return true;
+        }
+        if unit.physical < bounds.min_physical {
+            self.removed = true;
+            return true;
+        }
+        let wanted = (!unit.is_extended() || self.wants_extended(&unit, size, bounds.mapped_from))
+            && (!bounds.reads_records || self.wants(&unit, size, bounds.mapped_from));
+        if wanted {
+            self.add(offset, &unit, size, messages);
+        } else if self.blocked {
+            self.next = offset;
+            return false;
+        }
+        true
+    }
+
+    /// The usual case, on the way of every message: units that are wanted and whose records lie behind each other and behind the last one
+    /// that was added. Ends before the first one that is anything else; returns how many it took.
+    fn take_neighbours(&mut self, units: &[[u8; UNIT_BYTES]]) -> usize {
+        let Some(run) = self.runs.last() else { return 0 };
+        let (mut end, mut stop) = (run.start + run.len as i64, run.segment_end);
+        let (bytes_max, count_max) = self.limits(end);
+        if end < self.memory_from {
+            // Other limits hold from there on.
+            stop = stop.min(self.memory_from);
+        }
+        let matches_all = self.request.filter.matches_all();
+        let (mut taken, mut bytes) = (0, 0);
+        for unit in units.iter().take(count_max.saturating_sub(self.count)) {
+            let unit = decode_unit(unit);
+            let size = usize::try_from(unit.size).unwrap_or(0);
+            let follows = unit.physical == end && end < stop && size > 0 && self.bytes + bytes + size <= bytes_max;
+            let wanted = matches_all || (!unit.is_extended() && self.request.filter.matches(unit.tags_code));
+            if !follows || !wanted {
+                break;
+            }
+            (taken, bytes) = (taken + 1, bytes + size);
+            self.last_physical = unit.physical;
+            end += i64::from(unit.size);
+        }
+        if let Some(run) = self.runs.last_mut() {
+            run.len += bytes;
+            run.count += taken;
+        }
+        self.count += taken;
+        self.bytes += bytes;
+        self.next += taken as i64;
+        taken
     }
 
     /// Asks the filter about the tags code that is not in the unit.
@@ -198,17 +251,19 @@ impl Scan<'_> {
 
     /// Whether another record of `size` bytes is too much (the first one never is).
     fn is_full(&self, size: usize, messages: usize, physical: i64) -> bool {
-        if self.count == 0 {
-            return false;
-        }
-        let limits = &self.reader.limits;
+        let (bytes_max, count_max) = self.limits(physical);
+        self.count > 0 && (self.count + messages > count_max || self.bytes + size > bytes_max)
+    }
+
+    /// Most bytes and records of an answer whose last record lies at `physical`.
+    fn limits(&self, physical: i64) -> (usize, usize) {
+        let (request, limits) = (self.request, &self.reader.limits);
         let (bytes_max, count_max) = if physical >= self.memory_from {
             (limits.memory_bytes_max, limits.memory_count_max)
         } else {
             (limits.disk_bytes_max, limits.disk_count_max)
         };
-        let bytes = self.bytes + size;
-        self.count + messages > self.request.max_count.min(count_max) || bytes > self.request.max_bytes.min(bytes_max)
+        (request.max_bytes.min(bytes_max), request.max_count.min(count_max))
     }
 
     fn add(&mut self, offset: i64, unit: &Unit, size: usize, messages: usize) {

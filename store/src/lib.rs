@@ -22,6 +22,7 @@ mod queue;
 mod recover;
 mod resident;
 pub mod retention;
+mod spin;
 mod store;
 pub mod tool;
 mod types;

@@ -4,12 +4,12 @@
 //! wait for a flush; synchronous flush only), `queue-flush` (consume queues and checkpoint), the index's and retention's own.
 use crate::checkpoint::Checkpoint;
 use crate::disk::{self, File};
-use crate::dispatch::Dispatch;
+use crate::dispatch::{Dispatch, Turn};
 use crate::error::{NotWritable, OpenError, ShutdownError};
 use crate::index::IndexService;
 use crate::known::Known;
 use crate::log::flush::Waiters;
-use crate::log::Log;
+use crate::log::{Log, Pending};
 use crate::open_files::OpenFiles;
 use crate::options::{FlushMode, StoreOptions};
 use crate::queue::extension::{END_MARK_BYTES, EXTENSION_UNIT_BYTES};
@@ -40,7 +40,6 @@ pub(crate) struct Inner {
     pub known: Known,
     pub dispatch: Dispatch,
     pub waiters: Waiters,
-    pub records_appended: AtomicU64,
     pub reads: AtomicU64,
     pub records_read: AtomicU64,
     /// No append is accepted any more.
@@ -86,12 +85,21 @@ impl Inner {
         self.dispatch.failure().map_or(Ok(()), Err)
     }
 
+    /// Takes the turn to dispatch, for an appender who has the append lock; with synchronous flush nobody does.
+    pub fn take_turn(&self, pending: &mut Pending) -> Option<Turn<'_>> {
+        if self.is_sync() {
+            None
+        } else {
+            self.dispatch.take_turn(pending)
+        }
+    }
+
     /// Flush and dispatch follow an append.
-    pub fn after_append(&self) {
+    pub fn after_append(&self, turn: Option<Turn<'_>>) {
         if self.is_sync() {
             self.waiters.kick();
         } else {
-            self.dispatch.drain();
+            self.dispatch.drain(turn);
         }
     }
 
@@ -106,7 +114,7 @@ impl Inner {
                 self.checkpoint.raise_physic_timestamp(newest);
                 if self.is_sync() {
                     self.dispatch.drain_all();
-                    self.log.growth.notify();
+                    self.log.notify_growth();
                 }
                 self.waiters.flushed_to(flushed);
                 Ok(())
@@ -401,7 +409,6 @@ pub(crate) fn open(options: StoreOptions, listener: Arc<dyn ArrivalListener>) ->
         known,
         dispatch,
         waiters: Waiters::default(),
-        records_appended: AtomicU64::new(0),
         reads: AtomicU64::new(0),
         records_read: AtomicU64::new(0),
         closed: AtomicBool::new(false),

@@ -8,6 +8,7 @@
 pub(crate) mod lost_pages;
 
 use crate::disk;
+use crate::resident::ResidentWindow;
 use bytes::Bytes;
 use lost_pages::Watch;
 use memmap2::{Advice, MmapOptions, MmapRaw};
@@ -30,6 +31,8 @@ pub(crate) struct Map {
     path: Box<Path>,
     /// End of the bytes that may be read. Raised (Release) by the writer after the bytes are there.
     readable: AtomicUsize,
+    /// Pages known to be in memory.
+    resident: ResidentWindow,
 }
 
 /// The right to write to a map; one exists per map.
@@ -43,7 +46,8 @@ impl Map {
     pub fn open(file: &disk::File, len: usize, readable: usize) -> io::Result<MapWriter> {
         let raw = MmapOptions::new().len(len).map_raw(file.system())?;
         let (watch, path) = (Watch::over(raw.as_ptr(), len), file.path().into());
-        let map = Arc::new(Map { watch, raw, path, readable: AtomicUsize::new(readable.min(len)) });
+        let (readable, resident) = (AtomicUsize::new(readable.min(len)), ResidentWindow::default());
+        let map = Arc::new(Map { watch, raw, path, readable, resident });
         Ok(MapWriter { map })
     }
 
@@ -122,6 +126,11 @@ impl Map {
     pub fn advise_random(&self) {
         #[cfg(unix)]
         let _ = self.raw.advise(Advice::Random);
+    }
+
+    /// As [`is_resident`](Self::is_resident), asked of the system once for many reads: the pages were in memory a second ago at most.
+    pub fn was_resident(&self, from: usize, to: usize) -> bool {
+        self.resident.holds(self, from, to)
     }
 
     /// True when all pages of `from..to` are in memory: reading them will not wait for the disk.

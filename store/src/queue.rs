@@ -10,6 +10,7 @@
 pub(crate) mod batch;
 pub(crate) mod extension;
 pub(crate) mod files;
+mod put;
 pub(crate) mod recover;
 pub(crate) mod restore;
 mod table;
@@ -31,9 +32,10 @@ use std::sync::{Arc, Weak};
 
 pub(crate) use table::{folders, QueueTable};
 
-/// Most bytes reserved ahead of the units: 3,276 units. Reserving costs a system call. A queue with few units has a page, so
-/// that many small queues cost what they contain.
-const RESERVE_BYTES: usize = 64 * 1024;
+/// Most bytes reserved ahead of the units: 6,553 units. Reserving costs a system call, and pages. A queue with few units has a page, so
+/// that many small queues cost what they contain. A queue with more units than these gets its next stretch before it needs it, when half
+/// of this one is used ([`Queue::reserve_ahead`]).
+const RESERVE_BYTES: usize = 128 * 1024;
 
 /// The file that is written to.
 #[derive(Debug)]
@@ -42,6 +44,8 @@ struct Writing {
     map: MapWriter,
     /// Bytes of the file whose space is reserved.
     reserved: usize,
+    /// More was asked for ([`Put::wants_space`]).
+    asked: bool,
 }
 
 /// One queue of a topic.
@@ -69,7 +73,7 @@ pub(crate) struct Queue {
     physical_min: AtomicI64,
     /// Units below are on the disk. Raised by who flushes.
     flushed: AtomicI64,
-    /// Among the dirty queues.
+    /// Among the dirty queues. Stored under `writing`, or by who flushes.
     dirty: AtomicBool,
     /// Among those that the list of queues lacks as they are on the disk.
     unlisted: AtomicBool,
@@ -197,69 +201,6 @@ impl Queue {
         self.next_offset.store(self.max(), Ordering::Relaxed);
     }
 
-    /// Writes units that follow each other; each becomes readable, unless its place is already taken. Returns how many
-    /// were handled before an error.
-    pub fn put(&self, units: impl Iterator<Item = BatchUnit>) -> (usize, io::Result<()>) {
-        let mut writing = self.writing.lock();
-        let mut done = 0;
-        for new in units {
-            if writing.as_mut().is_some_and(|writing| self.put_next(writing, &new)) {
-                done += 1;
-                continue;
-            }
-            let repeated = new.unit.physical < self.physical_end.load(Ordering::Relaxed);
-            if repeated || self.removed.load(Ordering::Relaxed) {
-                done += 1;
-                continue;
-            }
-            let put = self.extend(new).and_then(|new| match self.form {
-                Form::Simple => self.put_one(&mut writing, new.base, &new.unit),
-                Form::Batch => self.put_batch(&mut writing, &new),
-            });
-            if let Err(error) = put {
-                return (done, Err(error));
-            }
-            done += 1;
-        }
-        if let Some(writing) = writing.as_ref() {
-            writing.file.used.set();
-        }
-        // Units that went to a page that is lost are in no file.
-        match writing.as_ref().map_or(Ok(()), |writing| writing.map.map().check()) {
-            Ok(()) => (done, Ok(())),
-            Err(error) => (0, Err(error)),
-        }
-    }
-
-    /// The usual case, on the way of every message: the unit follows the newest one, in the file at hand, where space is reserved.
-    #[inline]
-    fn put_next(&self, writing: &mut Writing, new: &BatchUnit) -> bool {
-        let (max, unit) = (self.max.load(Ordering::Relaxed), &new.unit);
-        let repeated = unit.physical < self.physical_end.load(Ordering::Relaxed);
-        let follows = self.form == Form::Simple && max > 0 && new.base == max && !repeated;
-        if !follows || self.extension.is_some() || self.removed.load(Ordering::Relaxed) {
-            return false;
-        }
-        // What was there before the start, or lies before this file, is no usual case.
-        let Some(at) = self.position(max).checked_sub(writing.file.base).map(|at| at as usize) else { return false };
-        let end = at + UNIT_BYTES;
-        if end > writing.reserved || !writing.map.write(at, &encode_unit(unit)) {
-            return false;
-        }
-        writing.map.publish(end);
-        self.physical_end.store(unit.physical + i64::from(unit.size), Ordering::Relaxed);
-        self.max.store(max + 1, Ordering::Release);
-        true
-    }
-
-    /// The unit with an address instead of its tags code, if this queue has an extension.
-    fn extend(&self, new: BatchUnit) -> io::Result<BatchUnit> {
-        let Some(extension) = &self.extension else { return Ok(new) };
-        let newest = || self.unit(self.max() - 1);
-        let tags_code = extension.put(new.unit.tags_code, new.store_timestamp, newest)?;
-        Ok(BatchUnit { unit: Unit { tags_code, ..new.unit }, ..new })
-    }
-
     /// For reading what the addresses of units lead to; None without an extension.
     pub fn extension_reader(&self) -> Option<ExtensionReader<'_>> {
         self.extension.as_ref().map(|extension| extension.reader())
@@ -356,7 +297,7 @@ impl Queue {
         if at + bytes.len() > file.reserved {
             let end = (at + at.clamp(PAGE, RESERVE_BYTES)).min(self.file_bytes);
             files::reserve_range(&file.file.path(), at, end)?;
-            file.reserved = end;
+            (file.reserved, file.asked) = (end, false);
             // In one go: faulting in one after the other costs more.
             file.map.map().populate(at, end);
         }
@@ -386,7 +327,7 @@ impl Queue {
         }
         drop(files);
         self.register(&file);
-        Ok(Writing { file, map, reserved: at })
+        Ok(Writing { file, map, reserved: at, asked: false })
     }
 
     /// `file` is open from now on.
@@ -407,7 +348,7 @@ impl Queue {
     /// The unit at `offset`. May wait for the disk.
     pub fn unit(&self, offset: i64) -> Option<Unit> {
         let units = self.units(offset)?;
-        let unit = units.iter().next().map(|read| read.unit);
+        let unit = units.at(0).map(|read| read.unit);
         unit.filter(|_| units.check().is_ok())
     }
 
@@ -421,16 +362,19 @@ impl Queue {
             Form::Batch => self.number_of(offset)?,
         };
         let start = self.file_start(number);
-        let (file, map) = self.file_map(self.position(start))?;
+        let map = self.file_map(self.position(start))?;
         let from = (number - start) as usize * self.unit_bytes();
         let to = ((self.unit_max() - start) as usize * self.unit_bytes()).min(self.file_bytes);
-        Some(Units { file, map, from, to, form: self.form, first: number })
+        Some(Units { map, from, to, form: self.form, first: number })
     }
 
     fn file_at(&self, base: u64) -> Option<Arc<QueueFile>> {
-        let files = self.files.read();
+        self.file_in(&self.files.read(), base).cloned()
+    }
+
+    fn file_in<'a>(&self, files: &'a VecDeque<Arc<QueueFile>>, base: u64) -> Option<&'a Arc<QueueFile>> {
         let at = base.checked_sub(files.front()?.base)? / self.file_bytes as u64;
-        files.get(at as usize).filter(|file| file.base == base).cloned()
+        files.get(at as usize).filter(|file| file.base == base)
     }
 
     /// Whether the file that holds `offset` is there.
@@ -447,20 +391,24 @@ impl Queue {
         Ok(map)
     }
 
-    fn file_map(&self, base: u64) -> Option<(Arc<QueueFile>, Arc<Map>)> {
-        let file = self.file_at(base)?;
-        match self.map_of(&file) {
-            Ok(map) => Some((file, map)),
-            Err(error) => {
-                tracing::error!(path = %file.path().display(), %error, "cannot map a consume queue file");
-                None
-            }
+    fn file_map(&self, base: u64) -> Option<Arc<Map>> {
+        let files = self.files.read();
+        let file = self.file_in(&files, base)?;
+        if let Some(map) = file.open_map() {
+            return Some(map);
         }
+        let file = file.clone();
+        drop(files);
+        let map = self.map_of(&file);
+        map.inspect_err(
+            |error| tracing::error!(path = %file.path().display(), %error, "cannot map a consume queue file"),
+        )
+        .ok()
     }
 
-    /// Marks the queue dirty; true when it was not.
-    pub fn mark_dirty(&self) -> bool {
-        !self.dirty.swap(true, Ordering::Relaxed)
+    /// Units are still to be flushed.
+    pub fn stay_dirty(&self) {
+        self.dirty.store(true, Ordering::Relaxed);
     }
 
     /// Remembers that the list of queues lacks what of this one is on the disk; true when it did not.
@@ -481,7 +429,10 @@ impl Queue {
 
     /// Forces all units to the disk.
     pub fn flush(&self) -> io::Result<()> {
-        self.dirty.store(false, Ordering::Relaxed);
+        {
+            let _units = self.writing.lock();
+            self.dirty.store(false, Ordering::Relaxed);
+        }
         let (max, bytes) = (self.unit_max(), self.unit_bytes());
         // Before the units that name it. It has those below `max`: they were written before.
         self.extension.as_ref().map_or(Ok(()), |extension| extension.flush())?;
@@ -523,7 +474,6 @@ impl Queue {
 /// Neighbouring units of one file.
 #[derive(Debug, Clone)]
 pub(crate) struct Units {
-    file: Arc<QueueFile>,
     map: Arc<Map>,
     from: usize,
     to: usize,
@@ -538,23 +488,36 @@ impl Units {
         self.to = self.to.min(self.from.saturating_add(count.saturating_mul(self.form.unit_bytes())));
     }
 
-    /// An error when some of them could not be read: what they said is not to be believed. The next read tries again.
+    /// An error when some of them could not be read: what they said is not to be believed. The next read tries again, with another map.
     pub fn check(&self) -> io::Result<()> {
-        self.map.check().inspect_err(|_| self.file.forget_map())
+        self.map.check()
     }
 
     /// True when reading them will most likely not wait for the disk.
     pub fn is_resident(&self) -> bool {
-        self.file.resident.holds(&self.map, self.from, self.to)
+        self.map.was_resident(self.from, self.to)
     }
 
-    /// The units with their queue offsets and the number of their messages. Store times are those of batch units only.
-    pub fn iter(&self) -> impl Iterator<Item = BatchUnit> + '_ {
-        let bytes = self.map.get(self.from, self.to).unwrap_or_default();
-        (self.first..).zip(bytes.chunks_exact(self.form.unit_bytes())).map(|(number, bytes)| match self.form {
-            Form::Simple => BatchUnit::single(number, decode_unit(bytes), 0),
+    fn bytes(&self) -> &[u8] {
+        self.map.get(self.from, self.to).unwrap_or_default()
+    }
+
+    /// The unit at `place`, with its queue offset and the number of its messages. The store time is that of a batch unit only.
+    pub fn at(&self, place: usize) -> Option<BatchUnit> {
+        let len = self.form.unit_bytes();
+        let bytes = self.bytes().get(place * len..)?.get(..len)?;
+        Some(match self.form {
+            Form::Simple => BatchUnit::single(self.first + place as i64, decode_unit(bytes), 0),
             Form::Batch => BatchUnit::decode(bytes),
         })
+    }
+
+    /// The units from `place` on, if they are of 20 bytes; none of batch queues.
+    pub fn simple_from(&self, place: usize) -> &[[u8; UNIT_BYTES]] {
+        match self.form {
+            Form::Simple => self.bytes().as_chunks().0.get(place..).unwrap_or_default(),
+            Form::Batch => &[],
+        }
     }
 }
 
@@ -569,8 +532,12 @@ pub(crate) fn encode_unit(unit: &Unit) -> [u8; UNIT_BYTES] {
 }
 
 /// Reads the unit at the front of `bytes`, which has its length.
+#[inline]
 pub(crate) fn decode_unit(bytes: &[u8]) -> Unit {
-    let eight = |at: usize| bytes.get(at..at + 8).and_then(|part| part.try_into().ok()).map_or(0, i64::from_be_bytes);
-    let size = bytes.get(8..12).and_then(|part| part.try_into().ok()).map_or(0, i32::from_be_bytes);
+    // One look at the length instead of three: reads decode thousands.
+    let whole = [0; UNIT_BYTES];
+    let bytes = bytes.first_chunk::<UNIT_BYTES>().unwrap_or(&whole);
+    let eight = |at: usize| bytes[at..at + 8].try_into().map_or(0, i64::from_be_bytes);
+    let size = bytes[8..12].try_into().map_or(0, i32::from_be_bytes);
     Unit { physical: eight(0), size, tags_code: eight(12) }
 }

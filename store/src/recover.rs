@@ -10,7 +10,7 @@
 use crate::batch::Facts;
 use crate::checkpoint::Checkpoint;
 use crate::error::OpenError;
-use crate::index::{entries_of, IndexEntry, IndexService, IndexedRecord, KnownProperties};
+use crate::index::{entries_of, IndexEntry, IndexService, IndexedRecord};
 use crate::known::{Known, Line, Listed};
 use crate::log::paths::LogPaths;
 use crate::log::recover::{self, Owner, Pass, RecoverOptions, Visitor};
@@ -59,7 +59,7 @@ impl Visitor for Rebuild<'_> {
         if physical >= self.queues_end && !self.abnormal {
             self.offer_keys(view, physical);
         }
-        let facts = Facts::of(view.topic(), view.sys_flag(), &KnownProperties::of(view.properties()));
+        let facts = Facts::of(view.topic(), view.sys_flag(), view.properties());
         if !facts.enters_queue || self.was_deleted(view.topic(), physical) {
             return Ok(true);
         }
@@ -71,10 +71,12 @@ impl Visitor for Rebuild<'_> {
         let tags_code = facts.unit_code(view.store_timestamp(), &self.options.delay_levels);
         let unit = Unit { physical, size, tags_code };
         let (base, count, store_timestamp) = (offset, facts.messages, view.store_timestamp());
-        let (_, result) = queue.put(std::iter::once(BatchUnit { unit, store_timestamp, base, count }));
-        result.map_err(OpenError::io("write the consume queue in", self.options.consume_queue_dir()))?;
+        let put = queue.put(std::iter::once(BatchUnit { unit, store_timestamp, base, count }));
+        put.result.map_err(OpenError::io("write the consume queue in", self.options.consume_queue_dir()))?;
         queue.follow_units();
-        self.queues.mark_dirty(&queue);
+        if put.made_dirty {
+            self.queues.flush_later(&queue);
+        }
         Ok(true)
     }
 

@@ -4,7 +4,6 @@
 //! for a moment: should the pages be evicted sooner, one read waits for the disk, once.
 //!
 //! Threads: any reader stores what it was told; the newest answer wins.
-use crate::index::now_ms;
 use crate::platform::{Map, PAGE};
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -14,7 +13,7 @@ const WINDOW_BYTES: usize = 512 * 1024;
 /// How long the answer holds.
 const HOLDS_MS: u32 = 1000;
 
-/// The window of a file that was last found to be in memory.
+/// The window of a map that was last found to be in memory.
 #[derive(Debug, Default)]
 pub(crate) struct ResidentWindow {
     /// Its first page (upper half) and when, milliseconds (lower half).
@@ -24,7 +23,7 @@ pub(crate) struct ResidentWindow {
 impl ResidentWindow {
     /// True when reading the bytes `from..to` of `map` will most likely not wait for the disk.
     pub fn holds(&self, map: &Map, from: usize, to: usize) -> bool {
-        let (now, known) = (now_ms() as u32, self.known.load(Ordering::Relaxed));
+        let (now, known) = (coarse_ms(), self.known.load(Ordering::Relaxed));
         let start = (known >> 32) as usize * PAGE;
         if start <= from && to <= start + WINDOW_BYTES && now.wrapping_sub(known as u32) < HOLDS_MS {
             return true;
@@ -37,6 +36,20 @@ impl ResidentWindow {
         }
         self.known.store((page as u64) << 32 | u64::from(now), Ordering::Relaxed);
         true
+    }
+}
+
+/// A clock that is some milliseconds off and costs next to nothing.
+fn coarse_ms() -> u32 {
+    #[cfg(target_os = "linux")]
+    {
+        use rustix::time::{clock_gettime, ClockId};
+        let time = clock_gettime(ClockId::MonotonicCoarse);
+        (time.tv_sec * 1000 + time.tv_nsec / 1_000_000) as u32
+    }
+    #[cfg(not(target_os = "linux"))]
+    {
+        crate::index::now_ms() as u32
     }
 }
 

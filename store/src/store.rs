@@ -51,10 +51,10 @@ impl Store {
         batch.forget_results();
         inner.writable()?;
         batch.find_queues(&inner.queues);
-        let outcome = inner.log.append(batch, &inner.options.delay_levels);
+        let mut turn = None;
+        let outcome = inner.log.append(batch, &inner.options.delay_levels, |pending| turn = inner.take_turn(pending));
         batch.queues.clear();
-        inner.records_appended.fetch_add(batch.results().len() as u64, Ordering::Relaxed);
-        inner.after_append();
+        inner.after_append(turn);
         outcome?;
         Ok(append_result(batch, &inner.log))
     }
@@ -64,7 +64,7 @@ impl Store {
         let inner = &self.inner;
         inner.writable()?;
         inner.log.append_raw(offset, bytes, &inner.queues, &inner.options.delay_levels)?;
-        inner.after_append();
+        inner.after_append(None);
         Ok(())
     }
 
@@ -273,7 +273,7 @@ impl Store {
         let inner = &self.inner;
         let (bytes_appended, flushes) = inner.log.counters();
         StoreStats {
-            records_appended: inner.records_appended.load(Ordering::Relaxed),
+            records_appended: inner.log.pushed(),
             bytes_appended,
             flushes,
             reads: inner.reads.load(Ordering::Relaxed),
@@ -325,6 +325,6 @@ impl LogCursor {
     /// Waits until there is something to read; false when `timeout` passes first.
     pub fn wait_for_growth(&self, timeout: Duration) -> bool {
         let inner = &self.store.inner;
-        inner.log.growth.wait(Instant::now() + timeout, || inner.confirmed() > self.offset)
+        inner.log.wait_for_growth(Instant::now() + timeout, || inner.confirmed() > self.offset)
     }
 }

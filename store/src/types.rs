@@ -39,6 +39,11 @@ pub trait UnitFilter {
     /// True when the record is wanted, as far as its tags code tells.
     fn matches(&self, tags_code: i64) -> bool;
 
+    /// True when everything is wanted: then [`matches`](Self::matches) need not be asked.
+    fn matches_all(&self) -> bool {
+        false
+    }
+
     /// True when [`matches_record`](Self::matches_record) has to be asked as well; every record looked at is read then.
     fn reads_records(&self) -> bool {
         false
@@ -55,6 +60,10 @@ pub trait UnitFilter {
 pub struct MatchAll;
 
 impl UnitFilter for MatchAll {
+    fn matches_all(&self) -> bool {
+        true
+    }
+
     fn matches(&self, _tags_code: i64) -> bool {
         true
     }

@@ -27,14 +27,12 @@ pub struct IndexedRecord<'a> {
     pub store_timestamp: i64,
 }
 
-/// The properties that index and consume queues look at, found in one pass.
+/// The properties that the index looks at, found in one pass.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct KnownProperties<'a> {
     pub unique_key: Option<&'a str>,
     pub keys: Option<&'a str>,
     pub tags: Option<&'a str>,
-    pub delay: Option<&'a str>,
-    pub inner_num: Option<&'a str>,
 }
 
 impl<'a> KnownProperties<'a> {
@@ -58,8 +56,6 @@ impl<'a> KnownProperties<'a> {
             Some(b'U') => (entry.strip_prefix(properties::UNIQ_KEY), &mut self.unique_key),
             Some(b'K') => (entry.strip_prefix(properties::KEYS), &mut self.keys),
             Some(b'T') => (entry.strip_prefix(properties::TAGS), &mut self.tags),
-            Some(b'D') => (entry.strip_prefix(properties::DELAY), &mut self.delay),
-            Some(b'I') => (entry.strip_prefix(properties::INNER_NUM), &mut self.inner_num),
             _ => return,
         };
         let value = behind_name.and_then(|rest| rest.strip_prefix(NAME_END));
@@ -125,14 +121,13 @@ mod tests {
         #[test]
         fn one_pass_finds_the_same(parts in prop::collection::vec(
             prop_oneof![
-                Just("UNIQ_KEY"), Just("KEYS"), Just("TAGS"), Just("DELAY"), Just("\u{1}"), Just("\u{2}"), Just("x"), Just("K")
+                Just("UNIQ_KEY"), Just("KEYS"), Just("TAGS"), Just("\u{1}"), Just("\u{2}"), Just("x"), Just("K")
             ], 0..30)) {
             let text = parts.concat();
             let known = KnownProperties::of(&text);
             prop_assert_eq!(known.unique_key, properties::get(&text, properties::UNIQ_KEY));
             prop_assert_eq!(known.keys, properties::get(&text, properties::KEYS));
             prop_assert_eq!(known.tags, properties::get(&text, properties::TAGS));
-            prop_assert_eq!(known.delay, properties::get(&text, properties::DELAY));
         }
     }
 }

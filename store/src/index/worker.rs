@@ -20,6 +20,7 @@ use super::files::IndexFiles;
 use super::piece::{read_piece, Piece};
 use super::{IndexEntry, IndexError, LogSource};
 use crate::checkpoint::Checkpoint;
+use crate::spin::Padded;
 
 /// Pause after the first descriptor, so that a busy broker wakes this thread hundreds of times a second and not per send.
 const GATHER: Duration = Duration::from_millis(2);
@@ -35,7 +36,7 @@ pub(super) struct Shared {
     pub(super) files: IndexFiles,
     checkpoint: Arc<Checkpoint>,
     queue_max: usize,
-    inbox: Mutex<Inbox>,
+    inbox: Padded<Mutex<Inbox>>,
     /// Signalled when there is work or the end is wished.
     wake: Condvar,
     /// Signalled when the thread has nothing left to do.
@@ -90,7 +91,7 @@ impl Shared {
             files,
             checkpoint,
             queue_max,
-            inbox: Mutex::default(),
+            inbox: Padded::default(),
             wake: Condvar::new(),
             idle: Condvar::new(),
             failing: AtomicBool::new(false),

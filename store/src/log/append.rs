@@ -1,19 +1,12 @@
 //! Appending: offsets, patches, one copy, one publication per run of records, all under the append lock.
-use super::{now_ms, Descriptor, Log, Tail, BLANK_BYTES};
+use super::{now_ms, Descriptor, Log, Pending, Tail, BLANK_BYTES};
 use crate::batch::AppendBatch;
 use crate::error::{AppendError, NotWritable};
+use crate::spin::lock_soon;
 use crate::types::RecordResult;
 use ferromq_protocol::record::{MAGIC_BLANK, PHYSICAL_OFFSET_AT, QUEUE_OFFSET_AT};
 use std::sync::atomic::Ordering;
 use std::time::Instant;
-
-/// How far an append has come in its batch.
-#[derive(Debug, Default, Clone, Copy)]
-struct Progress {
-    entry: usize,
-    /// The queue of the batch that was given to dispatch last, and its place there.
-    queue: Option<(usize, usize)>,
-}
 
 /// Why filling stopped.
 #[derive(Debug, PartialEq, Eq)]
@@ -26,18 +19,26 @@ enum Stop {
 
 impl Log {
     /// Appends the records of `batch`, whose queues are set. Results are in the batch; after an error they tell what was
-    /// stored nevertheless.
-    pub fn append(&self, batch: &mut AppendBatch, delay_levels: &[i64]) -> Result<(), AppendError> {
+    /// stored nevertheless. At the end `dispatch` is given what waits for dispatch, under the append lock, and takes it or leaves it.
+    pub fn append(
+        &self,
+        batch: &mut AppendBatch,
+        delay_levels: &[i64],
+        mut dispatch: impl FnMut(&mut Pending),
+    ) -> Result<(), AppendError> {
         self.check_sizes(batch)?;
-        let mut progress = Progress::default();
-        let mut deadline = None;
+        let (mut done, mut deadline, mut watched) = (0, None, false);
         loop {
+            // Asked without the lock, which is held for less time than that takes.
+            let clock = now_ms();
             let (stop, lost) = {
-                let mut tail = self.tail.lock();
-                // Dispatch took what it was given before.
-                progress.queue = None;
-                let stop = self.fill(&mut tail, batch, &mut progress, delay_levels);
-                self.held_since.store(0, Ordering::Relaxed);
+                let mut tail = lock_soon(&self.tail);
+                let stop = self.fill(&mut tail, batch, &mut done, clock, delay_levels);
+                if stop == Stop::Done {
+                    dispatch(&mut tail.pending);
+                }
+                watched |= self.growth.is_watched();
+                self.end.held_since.store(0, Ordering::Relaxed);
                 (stop, tail.writer.map().has_lost())
             };
             if lost {
@@ -62,14 +63,16 @@ impl Log {
                 }
             }
         }
-        self.growth.notify();
+        if watched {
+            self.growth.notify();
+        }
         Ok(())
     }
 
     /// A group has to fit into an empty segment.
     fn check_sizes(&self, batch: &AppendBatch) -> Result<(), AppendError> {
         let max = self.segment_size - BLANK_BYTES;
-        match batch.entries.iter().find(|entry| entry.group_bytes > max) {
+        match batch.group_longer_than(max) {
             None => Ok(()),
             Some(entry) => {
                 let topic = batch.topic_of(entry).to_owned();
@@ -78,24 +81,30 @@ impl Log {
         }
     }
 
-    /// Puts as much of the batch into the log as there are segments for.
-    fn fill(&self, tail: &mut Tail, batch: &mut AppendBatch, progress: &mut Progress, delay_levels: &[i64]) -> Stop {
+    /// Puts as much of the batch into the log as there are segments for, from record `done` on.
+    fn fill(
+        &self,
+        tail: &mut Tail,
+        batch: &mut AppendBatch,
+        done: &mut usize,
+        clock: i64,
+        delay_levels: &[i64],
+    ) -> Stop {
         if tail.closed {
             return Stop::Closed;
         }
-        let clock = now_ms();
-        self.held_since.store(clock, Ordering::Relaxed);
+        self.end.held_since.store(clock, Ordering::Relaxed);
         tail.last_timestamp = tail.last_timestamp.max(clock);
         let (before, placed_before) = (tail.end(), batch.results.len());
+        // Dispatch took what it was given before.
+        let queues_before = tail.pending.queues.len();
         // Records that were given a place at the end of the segment and are not copied yet.
         let mut run = 0..0;
         let mut stop = Stop::Done;
-        while let Some(entry) = batch.entries.get(progress.entry) {
-            let (count, bytes, at) = (entry.group_count.max(1), entry.group_bytes, entry.at);
-            if run.is_empty() {
-                run = at..at;
-            }
-            if tail.position + run.len() + bytes + BLANK_BYTES > self.segment_size {
+        loop {
+            let room = self.segment_size.saturating_sub(tail.position + run.len() + BLANK_BYTES);
+            let Some((count, bytes)) = batch.next_for(*done, room) else { break };
+            if bytes > room {
                 if !copy(tail, batch, &mut run) {
                     stop = Stop::Broken;
                     break;
@@ -107,14 +116,21 @@ impl Log {
                 self.roll(tail);
                 continue;
             }
-            let first_physical = tail.end() + run.len() as i64;
-            place(tail, batch, progress, count, first_physical, delay_levels);
-            run.end = at + bytes;
+            let (at, first_physical) = (batch.entries[*done].at, tail.end() + run.len() as i64);
+            place(tail, batch, *done..*done + count, queues_before, first_physical, delay_levels);
+            *done += count;
+            run = if run.is_empty() { at..at + bytes } else { run.start..at + bytes };
         }
         if !copy(tail, batch, &mut run) {
             stop = Stop::Broken;
         }
-        self.count_pushed(batch.results.len() - placed_before);
+        let placed = batch.results.len() - placed_before;
+        if stop == Stop::Done {
+            tail.pending.queues.append(&mut batch.queues);
+        } else if placed > 0 {
+            tail.pending.queues.extend_from_slice(&batch.queues);
+        }
+        self.count_pushed(placed);
         self.publish(tail, before);
         stop
     }
@@ -122,11 +138,11 @@ impl Log {
     /// Makes what was copied visible.
     pub(super) fn publish(&self, tail: &Tail, before: i64) {
         let end = tail.end();
-        let bytes = self.bytes_appended.load(Ordering::Relaxed) + (end - before).max(0) as u64;
-        self.bytes_appended.store(bytes, Ordering::Relaxed);
-        self.written.store(end, Ordering::Release);
+        let bytes = self.end.bytes_appended.load(Ordering::Relaxed) + (end - before).max(0) as u64;
+        self.end.bytes_appended.store(bytes, Ordering::Relaxed);
+        self.end.written.store(end, Ordering::Release);
         // After the position: what is flushed up to there has this time, or an earlier one.
-        self.last_timestamp.store(tail.last_timestamp, Ordering::Release);
+        self.end.last_timestamp.store(tail.last_timestamp, Ordering::Release);
     }
 
     /// Ends the segment with a blank record and goes on with the next one, which must be there (store.md 2.5).
@@ -148,14 +164,14 @@ impl Log {
         tail.segment = segment;
         tail.writer = writer;
         tail.position = 0;
-        self.written.store(tail.end(), Ordering::Release);
+        self.end.written.store(tail.end(), Ordering::Release);
         self.prepare.segment_taken();
     }
 
     pub(super) fn count_pushed(&self, count: usize) {
         // Read by the dispatcher without the append lock.
-        let pushed = self.pushed.load(Ordering::Relaxed) + count as u64;
-        self.pushed.store(pushed, Ordering::Release);
+        let pushed = self.end.pushed.load(Ordering::Relaxed) + count as u64;
+        self.end.pushed.store(pushed, Ordering::Release);
     }
 }
 
@@ -179,46 +195,39 @@ fn copy(tail: &mut Tail, batch: &AppendBatch, run: &mut std::ops::Range<usize>) 
     true
 }
 
-/// Gives the next `count` records their offsets and times, from `physical` on, and leaves their descriptors for dispatch.
+/// Gives the records `range` their offsets and times, from `physical` on, and leaves their descriptors for dispatch, where the queues of
+/// the batch will stand from `queues_at` on.
 fn place(
     tail: &mut Tail,
     batch: &mut AppendBatch,
-    progress: &mut Progress,
-    count: usize,
+    range: std::ops::Range<usize>,
+    queues_at: usize,
     mut physical: i64,
     delay_levels: &[i64],
 ) {
     let store_timestamp = tail.last_timestamp;
-    let last = (progress.entry + count).min(batch.entries.len());
-    for entry in &batch.entries[progress.entry..last] {
-        let queue = &batch.queues[entry.queue];
-        let place = match progress.queue {
-            Some((known, place)) if known == entry.queue => place,
-            _ => {
-                tail.pending.queues.push(queue.clone());
-                tail.pending.queues.len() - 1
-            }
-        };
-        progress.queue = Some((entry.queue, place));
-        let enters_queue = entry.facts.enters_queue;
-        let queue_offset = if enters_queue { queue.take_offset(entry.facts.messages) } else { 0 };
-        let bytes = &mut batch.bytes[entry.at..entry.at + entry.len];
-        bytes[QUEUE_OFFSET_AT..QUEUE_OFFSET_AT + 8].copy_from_slice(&queue_offset.to_be_bytes());
-        bytes[PHYSICAL_OFFSET_AT..PHYSICAL_OFFSET_AT + 8].copy_from_slice(&physical.to_be_bytes());
-        bytes[entry.timestamp_at..entry.timestamp_at + 8].copy_from_slice(&store_timestamp.to_be_bytes());
-        let size = entry.len as u32;
-        batch.results.push(RecordResult { physical_offset: physical, queue_offset, store_timestamp, size });
-        tail.pending.descriptors.push(Descriptor {
-            queue: place,
-            queue_offset,
-            physical,
-            size: size as i32,
-            tags_code: entry.facts.unit_code(store_timestamp, delay_levels),
-            store_timestamp,
-            enters_queue,
-            messages: entry.facts.messages,
-        });
+    let AppendBatch { bytes, entries, queues, results, .. } = batch;
+    results.reserve(range.len());
+    tail.pending.descriptors.extend(entries[range].iter().map(|entry| {
+        let (queue, facts) = (&queues[entry.queue as usize], &entry.facts);
+        let queue_offset = if facts.enters_queue { queue.take_offset(facts.messages) } else { 0 };
+        let record = &mut bytes[entry.at..entry.at + entry.len as usize];
+        let mut patch = |at: usize, value: i64| record[at..at + 8].copy_from_slice(&value.to_be_bytes());
+        patch(QUEUE_OFFSET_AT, queue_offset);
+        patch(PHYSICAL_OFFSET_AT, physical);
+        patch(entry.timestamp_at as usize, store_timestamp);
+        let (physical_offset, size) = (physical, entry.len);
+        results.push(RecordResult { physical_offset, queue_offset, store_timestamp, size });
         physical += i64::from(size);
-    }
-    progress.entry = last;
+        Descriptor {
+            queue: queues_at as u32 + entry.queue,
+            queue_offset,
+            physical: physical_offset,
+            size: size as i32,
+            tags_code: facts.unit_code(store_timestamp, delay_levels),
+            store_timestamp,
+            enters_queue: facts.enters_queue,
+            messages: facts.messages,
+        }
+    }));
 }

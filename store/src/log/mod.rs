@@ -21,6 +21,7 @@ use crate::error::NotWritable;
 use crate::index::now_ms;
 use crate::platform::MapWriter;
 use crate::queue::Queue;
+use crate::spin::{lock_soon, Padded};
 use crate::types::Appended;
 use cursor::Growth;
 use parking_lot::{Mutex, RwLock};
@@ -30,7 +31,7 @@ use segment::Segment;
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Bytes left free at the end of every segment for the blank record (store.md 2.5).
 pub(crate) const BLANK_BYTES: usize = 8;
@@ -39,7 +40,7 @@ pub(crate) const BLANK_BYTES: usize = 8;
 #[derive(Debug)]
 pub(crate) struct Descriptor {
     /// Which of [`Pending::queues`] it goes to.
-    pub queue: usize,
+    pub queue: u32,
     pub queue_offset: i64,
     pub physical: i64,
     pub size: i32,
@@ -95,35 +96,43 @@ impl Tail {
     }
 }
 
+/// What others may know of the end of the log. Stored under the append lock.
+#[derive(Debug)]
+struct End {
+    /// End of the records. Stored (Release) after the bytes are readable.
+    written: AtomicI64,
+    /// Store time of the newest record.
+    last_timestamp: AtomicI64,
+    /// When the append lock was taken, milliseconds; 0 while it is free.
+    held_since: AtomicI64,
+    /// Descriptors ever put into [`Pending`].
+    pushed: AtomicU64,
+    bytes_appended: AtomicU64,
+}
+
 /// The commit log.
 pub(crate) struct Log {
     pub paths: LogPaths,
     pub segment_size: usize,
     /// Oldest first, without gaps; the last ones may be prepared and unused.
     segments: RwLock<VecDeque<Arc<Segment>>>,
-    tail: Mutex<Tail>,
-    /// End of the records. Stored (Release) under the append lock, after the bytes are readable.
-    written: AtomicI64,
+    /// Offset of the oldest byte: where the first segment begins. Stored under `segments`.
+    min: AtomicI64,
+    tail: Padded<Mutex<Tail>>,
+    end: Padded<End>,
     /// Everything below is on the disk. Stored by whoever flushes, under `flushing`.
     flushed: AtomicI64,
     /// One flush at a time, and none after one that failed, whose reason is kept here.
     flushing: Mutex<Option<NotWritable>>,
-    /// Store time of the newest record. Stored under the append lock.
-    last_timestamp: AtomicI64,
-    /// When the append lock was taken, milliseconds; 0 while it is free. Stored by its holder.
-    held_since: AtomicI64,
     /// Since when an append waits for the next segment, milliseconds; 0 while none does. Stored by those who wait.
     waits_since: AtomicI64,
-    /// Descriptors ever put into [`Pending`]. Stored under the append lock.
-    pushed: AtomicU64,
-    bytes_appended: AtomicU64,
     flushes: AtomicU64,
     /// Where the last record began at the start, -1 when none was seen.
     pub opened_last_record: i64,
     /// Data below this offset was there before the start: it is read into buffers, for it is not in our page tables.
     opened_at: i64,
     pub prepare: Prepare,
-    pub growth: Growth,
+    growth: Growth,
     /// How long an append waits for the next segment.
     segment_timeout: Duration,
     raw: Mutex<raw::RawState>,
@@ -148,16 +157,19 @@ impl Log {
         Log {
             paths,
             segment_size,
+            min: AtomicI64::new(segments.front().map_or(0, |segment| segment.base)),
             segments: RwLock::new(segments),
-            tail: Mutex::new(tail),
-            written: AtomicI64::new(end),
+            tail: Padded(Mutex::new(tail)),
+            end: Padded(End {
+                written: AtomicI64::new(end),
+                last_timestamp: AtomicI64::new(last_timestamp),
+                held_since: AtomicI64::new(0),
+                pushed: AtomicU64::new(0),
+                bytes_appended: AtomicU64::new(0),
+            }),
             flushed: AtomicI64::new(end),
             flushing: Mutex::default(),
-            last_timestamp: AtomicI64::new(last_timestamp),
-            held_since: AtomicI64::new(0),
             waits_since: AtomicI64::new(0),
-            pushed: AtomicU64::new(0),
-            bytes_appended: AtomicU64::new(0),
             flushes: AtomicU64::new(0),
             opened_last_record: last_record.unwrap_or(-1),
             opened_at: end,
@@ -170,12 +182,12 @@ impl Log {
 
     /// Offset of the oldest byte.
     pub fn min_offset(&self) -> i64 {
-        self.segments.read().front().map_or(0, |segment| segment.base)
+        self.min.load(Ordering::Acquire)
     }
 
     /// End of the records.
     pub fn written(&self) -> i64 {
-        self.written.load(Ordering::Acquire)
+        self.end.written.load(Ordering::Acquire)
     }
 
     /// Everything below is on the disk.
@@ -185,23 +197,23 @@ impl Log {
 
     /// Store time of the newest record.
     pub fn last_timestamp(&self) -> i64 {
-        self.last_timestamp.load(Ordering::Acquire)
+        self.end.last_timestamp.load(Ordering::Acquire)
     }
 
     /// Descriptors ever left for dispatch.
     pub fn pushed(&self) -> u64 {
-        self.pushed.load(Ordering::Acquire)
+        self.end.pushed.load(Ordering::Acquire)
     }
 
     /// Bytes appended and flushes done since the start.
     pub fn counters(&self) -> (u64, u64) {
-        (self.bytes_appended.load(Ordering::Relaxed), self.flushes.load(Ordering::Relaxed))
+        (self.end.bytes_appended.load(Ordering::Relaxed), self.flushes.load(Ordering::Relaxed))
     }
 
     /// For how long appends have been kept waiting, in milliseconds: the append lock has been held, or the next segment has not been
     /// ready; 0 while neither is so.
     pub fn lock_held_ms(&self) -> i64 {
-        let since = [&self.held_since, &self.waits_since].map(|since| since.load(Ordering::Relaxed));
+        let since = [&self.end.held_since, &self.waits_since].map(|since| since.load(Ordering::Relaxed));
         let earliest = since.into_iter().filter(|since| *since != 0).min();
         earliest.map_or(0, |since| (now_ms() - since).max(0))
     }
@@ -217,9 +229,12 @@ impl Log {
 
     /// The segment that holds `offset`.
     pub fn segment_at(&self, offset: i64) -> Option<Arc<Segment>> {
-        let segments = self.segments.read();
+        self.segment_in(&self.segments.read(), offset).cloned()
+    }
+
+    fn segment_in<'a>(&self, segments: &'a VecDeque<Arc<Segment>>, offset: i64) -> Option<&'a Arc<Segment>> {
         let back = offset.checked_sub(segments.front()?.base).filter(|back| *back >= 0)?;
-        segments.get(usize::try_from(back).ok()? / self.segment_size).cloned()
+        segments.get(usize::try_from(back).ok()? / self.segment_size)
     }
 
     /// All segments that records were written to, oldest first.
@@ -250,14 +265,35 @@ impl Log {
         }
         // Before the next one goes: a power cut must not bring this one back without its neighbour.
         segment.path.parent().map_or(Ok(()), crate::disk::sync_dir)?;
-        self.segments.write().pop_front();
+        let mut segments = self.segments.write();
+        segments.pop_front();
+        self.min.store(segments.front().map_or(0, |segment| segment.base), Ordering::Release);
         Ok(())
     }
 
-    /// Moves everything that waits for dispatch into `into`.
-    pub fn take_pending(&self, into: &mut Pending) {
-        let mut tail = self.tail.lock();
-        std::mem::swap(&mut tail.pending, into);
+    /// Tells those who follow the log that it, or the part of it that may be seen, has grown.
+    pub fn notify_growth(&self) {
+        let watched = {
+            let _tail = lock_soon(&self.tail);
+            self.growth.is_watched()
+        };
+        if watched {
+            self.growth.notify();
+        }
+    }
+
+    /// Waits until `reached` holds, which the growth of the log brings about; false when `deadline` passes first.
+    pub fn wait_for_growth(&self, deadline: Instant, reached: impl Fn() -> bool) -> bool {
+        let under_append_lock = |count: &dyn Fn()| {
+            let _tail = self.tail.lock();
+            count();
+        };
+        self.growth.wait(deadline, under_append_lock, reached)
+    }
+
+    /// Lets dispatch take what waits for it.
+    pub fn with_pending(&self, take: impl FnOnce(&mut Pending)) {
+        take(&mut lock_soon(&self.tail).pending);
     }
 
     /// Refuses appends from now on; those that had the append lock are in the log.

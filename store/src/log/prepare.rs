@@ -1,8 +1,9 @@
 //! The prepare thread: keeps the pages ahead of the end of the log populated and the next segment ready, so that the
-//! append lock never waits for either.
+//! append lock never waits for either; and reserves the space that busy consume queues will need next.
 //!
 //! Appenders wake it when the log has grown to a mark; without appends it sleeps.
 use super::{segment::Segment, Log};
+use crate::queue::Queue;
 use parking_lot::{Condvar, Mutex};
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::Arc;
@@ -15,6 +16,8 @@ const AHEAD_BYTES: usize = 32 << 20;
 const PAUSE: Duration = Duration::from_millis(200);
 /// Bytes populated in one call: other users of the address space wait meanwhile.
 const STEP: usize = 1 << 20;
+/// Queues that may wait for space. Who puts units into one more reserves its space itself when it comes there.
+const QUEUES_MAX: usize = 256;
 
 #[derive(Debug, Default)]
 struct State {
@@ -28,6 +31,8 @@ struct State {
     failures: u64,
     reason: String,
     failed_at: Option<Instant>,
+    /// Queues that want space.
+    queues: Vec<Arc<Queue>>,
 }
 
 impl State {
@@ -63,6 +68,22 @@ impl Prepare {
             state.wake = true;
             self.wake.notify_one();
         }
+    }
+
+    /// The queue will need space soon: the thread reserves it.
+    pub fn reserve_later(&self, queue: &Arc<Queue>) {
+        let mut state = self.state.lock();
+        if state.queues.len() < QUEUES_MAX {
+            state.queues.push(queue.clone());
+            state.wake = true;
+            self.wake.notify_one();
+        }
+    }
+
+    /// Reserves the space that queues wait for.
+    fn reserve_for_queues(&self) {
+        let queues = std::mem::take(&mut self.state.lock().queues);
+        queues.iter().for_each(|queue| queue.reserve_ahead());
     }
 
     /// The tail took its next segment. Called under the append lock, hence takes none.
@@ -141,6 +162,7 @@ impl Log {
         let mut populated = 0;
         let mut urgent = false;
         loop {
+            self.prepare.reserve_for_queues();
             let (segment, position, next) = self.look();
             let rest = self.segment_size - position;
             let due = rest <= self.segment_size / 4 || rest <= 2 * ahead;
@@ -196,6 +218,8 @@ impl Log {
     fn populate(&self, segment: &Arc<Segment>, next: Option<&Arc<Segment>>, from: i64, to: i64) {
         let mut at = from;
         while at < to {
+            // They have less time than the log.
+            self.prepare.reserve_for_queues();
             let step = (at + STEP as i64).min(to);
             let target = if at < segment.end() { Some(segment) } else { next };
             let Some(target) = target else { return };

@@ -3,7 +3,6 @@
 use super::{Descriptor, Log};
 use crate::batch::Facts;
 use crate::error::{AppendError, NotWritable};
-use crate::index::KnownProperties;
 use crate::queue::{Queue, QueueTable};
 use ferromq_protocol::record::{self, RecordError, RecordView};
 use std::sync::Arc;
@@ -45,7 +44,7 @@ impl Log {
         raw.end = at;
         raw.next = self.push_complete(raw.next, at, queues, delay_levels);
         self.prepare.wake_if_due(at);
-        self.growth.notify();
+        self.notify_growth();
         Ok(at)
     }
 
@@ -98,7 +97,7 @@ impl Log {
         self.count_pushed(described.len());
         for (queue, mut descriptor) in described {
             tail.last_timestamp = tail.last_timestamp.max(descriptor.store_timestamp);
-            descriptor.queue = tail.pending.queues.len();
+            descriptor.queue = tail.pending.queues.len() as u32;
             tail.pending.queues.push(queue);
             tail.pending.descriptors.push(descriptor);
         }
@@ -114,7 +113,7 @@ fn describe(
     delay_levels: &[i64],
 ) -> (Arc<Queue>, Descriptor) {
     let store_timestamp = view.store_timestamp();
-    let facts = Facts::of(view.topic(), view.sys_flag(), &KnownProperties::of(view.properties()));
+    let facts = Facts::of(view.topic(), view.sys_flag(), view.properties());
     let queue = queues.find_or_create(view.topic(), view.queue_id());
     if facts.enters_queue {
         queue.raise_next_offset(view.queue_offset(), facts.messages);

@@ -33,6 +33,9 @@ impl Log {
         let Some(end) = offset.checked_add(len as i64).filter(|end| *end <= self.written()) else {
             return Ok(Ok(None));
         };
+        if let Some(bytes) = self.share_at_hand(offset, end, mapped_from) {
+            return Ok(Ok(Some(bytes)));
+        }
         let Some(segment) = self.segment_at(offset).filter(|segment| end <= segment.end()) else { return Ok(Ok(None)) };
         let from = (offset - segment.base) as usize;
         let read = if offset >= mapped_from {
@@ -42,6 +45,16 @@ impl Log {
         };
         // Deleted after it was found, and closed, so that it cannot be opened again.
         read.or_else(|error| if self.segment_at(offset).is_none() { Ok(Ok(None)) } else { Err(error) })
+    }
+
+    /// Bytes of one segment that are to be read through its map, when that is open and has them. One lock, and no handle to be kept.
+    fn share_at_hand(&self, offset: i64, end: i64, mapped_from: i64) -> Option<Bytes> {
+        if offset < mapped_from {
+            return None;
+        }
+        let segments = self.segments.read();
+        let segment = self.segment_in(&segments, offset).filter(|segment| end <= segment.end())?;
+        segment.share_at_hand((offset - segment.base) as usize, (end - segment.base) as usize)
     }
 
     /// True when bytes at `offset` that were read through the map may have been zeros instead.

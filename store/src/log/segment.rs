@@ -9,7 +9,6 @@ use crate::disk::{self, File};
 use crate::error::ReadError;
 use crate::open_files::{Closable, OpenFiles, Used};
 use crate::platform::{Map, MapWriter};
-use crate::resident::ResidentWindow;
 use crate::WouldBlock;
 use bytes::Bytes;
 use parking_lot::RwLock;
@@ -34,8 +33,6 @@ pub(crate) struct Segment {
     size: usize,
     open: RwLock<Option<Arc<OpenSegment>>>,
     used: Used,
-    /// Pages known to be in memory.
-    resident: ResidentWindow,
     files: Arc<OpenFiles>,
 }
 
@@ -82,7 +79,7 @@ impl Segment {
 
     fn new(base: i64, path: PathBuf, size: usize, open: Option<OpenSegment>, files: &Arc<OpenFiles>) -> Segment {
         let (open, files) = (RwLock::new(open.map(Arc::new)), files.clone());
-        Segment { base, path, size, open, used: Used::default(), resident: ResidentWindow::default(), files }
+        Segment { base, path, size, open, used: Used::default(), files }
     }
 
     fn write_to(
@@ -144,10 +141,18 @@ impl Segment {
         Ok(self.opened()?.map.clone())
     }
 
+    /// The bytes `from..to` through the map, if the file is open and they are in memory. The usual case, in which nothing can fail.
+    pub fn share_at_hand(&self, from: usize, to: usize) -> Option<Bytes> {
+        self.used.set();
+        let open = self.open.read();
+        let map = &open.as_ref()?.map;
+        (!map.has_lost() && map.was_resident(from, to)).then(|| map.share(from, to)).flatten()
+    }
+
     /// The bytes `from..to` of the file through the map; None when they were not written yet.
     pub fn share(self: &Arc<Self>, from: usize, to: usize) -> Result<Option<Bytes>, ReadError> {
         let open = self.opened().map_err(|source| self.failed(from, to - from, source))?;
-        if !open.map.has_lost() && self.resident.holds(&open.map, from, to) {
+        if !open.map.has_lost() && open.map.was_resident(from, to) {
             return Ok(open.map.share(from, to));
         }
         if to > open.map.readable() {
@@ -178,7 +183,7 @@ impl Segment {
         blocking: bool,
     ) -> Result<Result<Bytes, WouldBlock>, ReadError> {
         let open = self.opened().map_err(|source| self.failed(from, to - from, source))?;
-        if !open.map.has_lost() && self.resident.holds(&open.map, from, to) {
+        if !open.map.has_lost() && open.map.was_resident(from, to) {
             open.file.ask(from as u64, to - from).map_err(|source| self.failed(from, to - from, source))?;
             if let Some(bytes) = open.map.share(from, to) {
                 return Ok(Ok(bytes));

@@ -6,7 +6,6 @@ use crate::log::segment::file_name;
 use crate::open_files::{Closable, Used};
 use crate::options::UNIT_BYTES;
 use crate::platform::{Map, MapWriter};
-use crate::resident::ResidentWindow;
 use crate::types::Unit;
 use parking_lot::Mutex;
 use std::io;
@@ -24,15 +23,12 @@ pub(crate) struct QueueFile {
     queue: Weak<Queue>,
     map: Mutex<Option<Arc<Map>>>,
     pub used: Used,
-    /// Pages known to be in memory.
-    pub resident: ResidentWindow,
 }
 
 impl QueueFile {
     /// A file, to be mapped when needed unless `map` is given.
     pub fn new(base: u64, dir: Arc<Path>, queue: Weak<Queue>, map: Option<Arc<Map>>) -> Self {
-        let (used, resident) = (Used::default(), ResidentWindow::default());
-        Self { base, dir, queue, map: Mutex::new(map), used, resident }
+        Self { base, dir, queue, map: Mutex::new(map), used: Used::default() }
     }
 
     /// Where it lies.
@@ -59,9 +55,10 @@ impl QueueFile {
         File::open_to_read(&self.path())?.read_at(out, at as u64)
     }
 
-    /// The map has lost pages: whoever needs the file next gets another map of it.
-    pub fn forget_map(&self) {
-        *self.map.lock() = None;
+    /// Its map, if the file is open. A map that has lost pages does not count: whoever needs the file next gets another one.
+    pub fn open_map(&self) -> Option<Arc<Map>> {
+        self.used.set();
+        self.map.lock().as_ref().filter(|map| !map.has_lost()).cloned()
     }
 
     /// Its map, and whether it was made just now: then the file is to be registered as open. May wait for the disk when it was
@@ -69,7 +66,7 @@ impl QueueFile {
     pub fn map(&self, file_bytes: usize) -> io::Result<(Arc<Map>, bool)> {
         self.used.set();
         let mut map = self.map.lock();
-        if let Some(map) = map.as_ref() {
+        if let Some(map) = map.as_ref().filter(|map| !map.has_lost()) {
             return Ok((map.clone(), false));
         }
         // A reader creates nothing: a file that is gone is an error, and so is one of another length.

@@ -1,26 +1,24 @@
 //! All consume queues by topic and number.
 //!
-//! Looking one up takes two read locks; creating one costs memory only, files come with its first unit. Locks: `topics`,
-//! then one topic's list; neither is taken under the append lock.
+//! Looking one up takes a read lock; creating one costs memory only, files come with its first unit. Lock: `topics`, never taken under
+//! the append lock.
 use super::extension::{self, Extension};
 use super::{Form, Queue};
 use crate::error::OpenError;
 use crate::known::Listed;
 use crate::open_files::OpenFiles;
 use crate::options::StoreOptions;
+use crate::spin::Padded;
+use foldhash::quality::RandomState;
 use parking_lot::{Mutex, RwLock, RwLockReadGuard};
 use std::collections::{HashMap, HashSet};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::Arc;
 
-/// The queues of one topic, by number.
-#[derive(Debug)]
-struct Topic {
-    name: Arc<str>,
-    queues: RwLock<Vec<Arc<Queue>>>,
-}
+/// The queues of each topic, by number. The hash is on the way of every message; it is seeded at random, for clients make topics.
+type Topics = HashMap<Arc<str>, Vec<Arc<Queue>>, RandomState>;
 
 /// The queues of a store.
 #[derive(Debug)]
@@ -33,7 +31,9 @@ pub(crate) struct QueueTable {
     extensions: Option<(PathBuf, usize)>,
     /// Topics of type BatchCQ.
     batch_topics: RwLock<HashSet<String>>,
-    topics: RwLock<HashMap<Arc<str>, Arc<Topic>>>,
+    topics: Padded<RwLock<Topics>>,
+    /// Another number whenever queues go. Stored under `topics`.
+    stamp: AtomicU64,
     /// Queues with units that are not on the disk.
     dirty: Mutex<Vec<Arc<Queue>>>,
     /// Queues that were flushed since they were listed.
@@ -45,12 +45,12 @@ pub(crate) struct QueueTable {
 }
 
 /// The table while nobody changes it.
-pub(crate) struct Reading<'a>(RwLockReadGuard<'a, HashMap<Arc<str>, Arc<Topic>>>);
+pub(crate) struct Reading<'a>(RwLockReadGuard<'a, Topics>);
 
 impl Reading<'_> {
     /// The queue, if there is one.
     pub fn find(&self, topic: &str, id: i32) -> Option<Arc<Queue>> {
-        let queues = self.0.get(topic)?.queues.read();
+        let queues = self.0.get(topic)?;
         // Mostly the numbers are those from 0 on: then one queue is looked at instead of several.
         let guess = usize::try_from(id).ok().and_then(|at| queues.get(at));
         if let Some(queue) = guess.filter(|queue| queue.id == id) {
@@ -73,7 +73,7 @@ impl QueueTable {
         let batch_topics = RwLock::new(options.batch_topics.iter().cloned().collect());
         let (batch_dir, batch_file_bytes) =
             (options.batch_consume_queue_dir(), options.batch_consume_queue_file_bytes());
-        let (topics, dirty, unlisted) = (RwLock::default(), Mutex::default(), Mutex::default());
+        let (topics, dirty, unlisted) = (Padded::default(), Mutex::default(), Mutex::default());
         let removed = AtomicBool::new(false);
         let extensions = options.consume_queue_extension;
         let extensions =
@@ -86,6 +86,7 @@ impl QueueTable {
             extensions,
             batch_topics,
             topics,
+            stamp: AtomicU64::new(next_stamp()),
             dirty,
             unlisted,
             removed,
@@ -111,6 +112,12 @@ impl QueueTable {
         self.read().find(topic, id)
     }
 
+    /// Changes whenever queues go, and no other table of this process has it: while it is the same, who remembers a queue need not look it
+    /// up again.
+    pub fn stamp(&self) -> u64 {
+        self.stamp.load(Ordering::Acquire)
+    }
+
     /// For several look-ups.
     pub fn read(&self) -> Reading<'_> {
         Reading(self.topics.read())
@@ -123,16 +130,8 @@ impl QueueTable {
         }
         // The lock of the table is kept until the queue is in, so that a removal of the topic finds it.
         let mut topics = self.topics.write();
-        let entry = match topics.get(topic) {
-            Some(entry) => entry.clone(),
-            None => {
-                let name: Arc<str> = Arc::from(topic);
-                let entry = Arc::new(Topic { name: name.clone(), queues: RwLock::default() });
-                topics.insert(name, entry.clone());
-                entry
-            }
-        };
-        let mut queues = entry.queues.write();
+        let name = topics.get_key_value(topic).map_or_else(|| Arc::from(topic), |(name, _)| name.clone());
+        let queues = topics.entry(name.clone()).or_default();
         match queues.binary_search_by_key(&id, |queue| queue.id) {
             Ok(at) => queues[at].clone(),
             Err(at) => {
@@ -147,7 +146,7 @@ impl QueueTable {
                     }
                     _ => None,
                 };
-                let queue = Queue::new(entry.name.clone(), id, dir, form, file_bytes, extension, &self.files);
+                let queue = Queue::new(name, id, dir, form, file_bytes, extension, &self.files);
                 queues.insert(at, queue.clone());
                 queue
             }
@@ -209,23 +208,22 @@ impl QueueTable {
 
     /// Numbers of a topic's queues, ascending.
     pub fn queue_ids(&self, topic: &str) -> Vec<i32> {
-        let topic = self.topics.read().get(topic).cloned();
-        topic.map_or_else(Vec::new, |topic| topic.queues.read().iter().map(|queue| queue.id).collect())
+        self.topics.read().get(topic).map_or_else(Vec::new, |queues| queues.iter().map(|queue| queue.id).collect())
     }
 
     /// All queues.
     pub fn all(&self) -> Vec<Arc<Queue>> {
-        let topics: Vec<_> = self.topics.read().values().cloned().collect();
-        topics.iter().flat_map(|topic| topic.queues.read().iter().cloned().collect::<Vec<_>>()).collect()
+        self.topics.read().values().flatten().cloned().collect()
     }
 
     /// Removes a topic's queues and their files. The log keeps its records.
     pub fn remove_topic(&self, topic: &str) -> io::Result<()> {
         // The lock is kept, so that a topic of this name made again at once does not lose its new files.
         let mut topics = self.topics.write();
-        let Some(entry) = topics.remove(topic) else { return Ok(()) };
+        let Some(queues) = topics.remove(topic) else { return Ok(()) };
+        self.stamp.store(next_stamp(), Ordering::Release);
         self.removed.store(true, Ordering::Relaxed);
-        for queue in entry.queues.read().iter() {
+        for queue in &queues {
             queue.remove()?;
         }
         let dir = if self.form_of(topic) == Form::Batch { &self.batch_dir } else { &self.dir };
@@ -240,9 +238,9 @@ impl QueueTable {
     /// Removes the queues that `gone` wants, with their files; returns how many. A topic without queues is left out too.
     pub fn remove_where(&self, gone: impl Fn(&Queue) -> bool) -> io::Result<usize> {
         let mut topics = self.topics.write();
+        self.stamp.store(next_stamp(), Ordering::Release);
         let mut removed = 0;
-        for entry in topics.values() {
-            let mut queues = entry.queues.write();
+        for queues in topics.values_mut() {
             let expired: Vec<_> = queues.iter().filter(|queue| gone(queue)).cloned().collect();
             for queue in expired {
                 self.removed.store(true, Ordering::Relaxed);
@@ -252,15 +250,13 @@ impl QueueTable {
                 tracing::info!(topic = %queue.topic, queue = queue.id, "expired consume queue removed");
             }
         }
-        topics.retain(|_, entry| !entry.queues.read().is_empty());
+        topics.retain(|_, queues| !queues.is_empty());
         Ok(removed)
     }
 
-    /// Remembers that the queue has units to flush.
-    pub fn mark_dirty(&self, queue: &Arc<Queue>) {
-        if queue.mark_dirty() {
-            self.dirty.lock().push(queue.clone());
-        }
+    /// The queue has units to flush, and had none ([`Put::made_dirty`](super::put::Put)).
+    pub fn flush_later(&self, queue: &Arc<Queue>) {
+        self.dirty.lock().push(queue.clone());
     }
 
     /// The queues that were flushed since this was asked last, and whether queues were removed.
@@ -286,7 +282,7 @@ impl QueueTable {
                 Ok(()) => {}
                 Err(error) => {
                     tracing::error!(topic = %queue.topic, queue = queue.id, %error, "a consume queue was not flushed");
-                    queue.mark_dirty();
+                    queue.stay_dirty();
                     later.push(queue);
                     result = Err(error);
                 }
@@ -295,6 +291,12 @@ impl QueueTable {
         self.dirty.lock().append(&mut later);
         result
     }
+}
+
+/// A number that no table has had.
+fn next_stamp() -> u64 {
+    static STAMPS: AtomicU64 = AtomicU64::new(0);
+    STAMPS.fetch_add(1, Ordering::Relaxed)
 }
 
 /// What is not there need not be removed.

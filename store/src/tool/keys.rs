@@ -46,13 +46,7 @@ impl<'a> IndexCheck<'a> {
     }
 
     /// The entries before `at` belong to no record, those at `at` to this one.
-    pub fn record(
-        &mut self,
-        view: &RecordView<'_>,
-        at: i64,
-        known: &KnownProperties<'_>,
-        told: &mut Told<'_>,
-    ) -> Result<(), OpenError> {
+    pub fn record(&mut self, view: &RecordView<'_>, at: i64, told: &mut Told<'_>) -> Result<(), OpenError> {
         let Some((first, last)) = self.covers else { return Ok(()) };
         if !self.started {
             self.started = true;
@@ -71,7 +65,8 @@ impl<'a> IndexCheck<'a> {
         self.expected.clear();
         let (topic, properties, sys_flag) = (view.topic(), view.properties(), view.sys_flag());
         let record = IndexedRecord { topic, properties, sys_flag, physical: at, store_timestamp: 0 };
-        entries_from(&record, known, &mut self.expected);
+        let known = KnownProperties::of(properties);
+        entries_from(&record, &known, &mut self.expected);
         // 4.9.7 does not index the tag, which is the last one.
         let required = self.expected.len() - usize::from(known.tags.is_some() && !self.expected.is_empty());
         let foreign = self.found.iter().find(|(entry, _)| self.expected.iter().all(|wanted| wanted.hash != entry.hash));

@@ -14,7 +14,7 @@ use crate::disk;
 use crate::error::OpenError;
 use crate::index::file::Shape;
 use crate::index::files::IndexFiles;
-use crate::index::{entries_from, IndexEntry, IndexOptions, IndexedRecord, KnownProperties};
+use crate::index::{entries_of, IndexEntry, IndexOptions, IndexedRecord};
 use crate::open_files::OpenFiles;
 use crate::options::StoreOptions;
 use crate::queue::batch::{is_batch, BatchUnit, BATCH_UNIT_BYTES};
@@ -126,15 +126,14 @@ impl<'a> Rebuild<'a> {
 
     fn record(&mut self, view: &RecordView<'_>, physical: i64) -> Result<(), OpenError> {
         self.done.records += 1;
-        let known = KnownProperties::of(view.properties());
         let (topic, properties, sys_flag) = (view.topic(), view.properties(), view.sys_flag());
         let store_timestamp = view.store_timestamp();
         let record = IndexedRecord { topic, properties, sys_flag, physical, store_timestamp };
-        entries_from(&record, &known, &mut self.entries);
+        entries_of(&record, &mut self.entries);
         if self.entries.len() >= ENTRIES_AT_ONCE {
             self.write_entries()?;
         }
-        let facts = Facts::of(topic, sys_flag, &known);
+        let facts = Facts::of(topic, sys_flag, properties);
         let deleted = || !kinds::is_system(topic) && self.topics.as_ref().is_some_and(|topics| !topics.contains(topic));
         if !facts.enters_queue || deleted() {
             return Ok(());
@@ -143,9 +142,11 @@ impl<'a> Rebuild<'a> {
         let tags_code = facts.unit_code(store_timestamp, &self.options.delay_levels);
         let unit = Unit { physical, size: view.len() as i32, tags_code };
         let (base, count) = (view.queue_offset(), facts.messages);
-        let (_, result) = queue.put(std::iter::once(BatchUnit { unit, store_timestamp, base, count }));
-        result.map_err(OpenError::io("write the consume queue in", self.options.consume_queue_dir()))?;
-        self.queues.mark_dirty(&queue);
+        let put = queue.put(std::iter::once(BatchUnit { unit, store_timestamp, base, count }));
+        put.result.map_err(OpenError::io("write the consume queue in", self.options.consume_queue_dir()))?;
+        if put.made_dirty {
+            self.queues.flush_later(&queue);
+        }
         Ok(())
     }
 

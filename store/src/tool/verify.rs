@@ -15,7 +15,6 @@ use super::Directory;
 use crate::batch::Facts;
 use crate::checkpoint::Checkpoint;
 use crate::error::OpenError;
-use crate::index::KnownProperties;
 use ferromq_protocol::body::TopicConfigTable;
 use ferromq_protocol::record::RecordView;
 use ferromq_protocol::topic;
@@ -131,10 +130,9 @@ struct Checks<'a> {
 impl Checks<'_> {
     fn record(&mut self, view: &RecordView<'_>, at: i64, told: &mut Told<'_>) -> Result<(), OpenError> {
         told.seen.records += 1;
-        let known = KnownProperties::of(view.properties());
         let young = self.unclean && view.store_timestamp() >= self.checkpoint_ms;
-        self.index.record(view, at, &known, told)?;
-        let facts = Facts::of(view.topic(), view.sys_flag(), &known);
+        self.index.record(view, at, told)?;
+        let facts = Facts::of(view.topic(), view.sys_flag(), view.properties());
         if !facts.enters_queue {
             return Ok(());
         }

@@ -50,6 +50,10 @@ impl UnitFilter for PullFilter {
         }
     }
 
+    fn matches_all(&self) -> bool {
+        matches!(self, Self::All | Self::NotCompiled)
+    }
+
     fn reads_records(&self) -> bool {
         matches!(self, Self::Sql(_) | Self::Retry(..))
     }

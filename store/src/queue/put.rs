@@ -1,0 +1,160 @@
+//! Units that come to a queue: the usual run of them, and asking for space before it is needed.
+//!
+//! What it is not: any other case is `queue.rs`'s. Threads: the dispatcher puts; the prepare thread reserves. Lock: `writing`.
+use super::batch::{BatchUnit, Form};
+use super::{encode_unit, files, Queue, Writing, RESERVE_BYTES};
+use crate::options::UNIT_BYTES;
+use crate::types::Unit;
+use std::io;
+use std::sync::atomic::Ordering;
+use std::sync::Arc;
+
+/// What became of units that were put into a queue.
+#[derive(Debug)]
+pub(crate) struct Put {
+    /// Why not all of them were handled.
+    pub result: io::Result<()>,
+    /// There are units to flush, and were none before.
+    pub made_dirty: bool,
+    /// The space reserved runs low: it is time for [`Queue::reserve_ahead`]. Said once for each stretch.
+    pub wants_space: bool,
+}
+
+/// Units in the usual case: each follows the one before, in the file at hand, where space is reserved. They become readable together.
+struct Run {
+    /// The next offset to come, where its unit goes in the file, and the end of the newest record.
+    max: i64,
+    at: usize,
+    physical_end: i64,
+    /// Units may be written up to here; 0 when this is no usual case.
+    room: usize,
+}
+
+impl Run {
+    #[inline]
+    fn takes(&self, new: &BatchUnit) -> bool {
+        new.base == self.max && new.unit.physical >= self.physical_end && self.at + UNIT_BYTES <= self.room
+    }
+
+    #[inline]
+    fn advance(&mut self, unit: &Unit) {
+        self.max += 1;
+        self.at += UNIT_BYTES;
+        self.physical_end = unit.physical + i64::from(unit.size);
+    }
+}
+
+impl Writing {
+    /// Whether it is time to ask for the next stretch, when units are written up to `at`; then it counts as asked for.
+    #[inline]
+    fn wants_space(&mut self, at: usize, file_bytes: usize) -> bool {
+        let low = at >= RESERVE_BYTES && at + RESERVE_BYTES / 2 > self.reserved && self.reserved < file_bytes;
+        let wanted = low && !self.asked;
+        self.asked |= low;
+        wanted
+    }
+}
+
+impl Queue {
+    /// Writes units that follow each other; they become readable, unless their place is already taken.
+    pub fn put(&self, units: impl Iterator<Item = BatchUnit>) -> Put {
+        let mut writing = self.writing.lock();
+        let (mut done, mut result) = (0, Ok(()));
+        let mut run = self.run(writing.as_ref());
+        for new in units {
+            let written = run.takes(&new)
+                && writing.as_mut().is_some_and(|writing| writing.map.write(run.at, &encode_unit(&new.unit)));
+            if written {
+                run.advance(&new.unit);
+            } else {
+                self.publish(&mut writing, &run);
+                result = self.put_unusual(&mut writing, new);
+                run = self.run(writing.as_ref());
+            }
+            if result.is_err() {
+                break;
+            }
+            done += 1;
+        }
+        self.publish(&mut writing, &run);
+        let mut wants_space = false;
+        if let Some(writing) = writing.as_mut() {
+            writing.file.used.set();
+            wants_space = writing.wants_space(run.at, self.file_bytes);
+            // Units that went to a page that is lost are in no file.
+            if let Err(error) = writing.map.map().check() {
+                (done, result) = (0, Err(error));
+            }
+        }
+        // Under the lock: a flush that is not told of these units yet sees them when it gets the lock.
+        let made_dirty = done > 0 && !self.dirty.load(Ordering::Relaxed);
+        if made_dirty {
+            self.dirty.store(true, Ordering::Relaxed);
+        }
+        Put { result, made_dirty, wants_space }
+    }
+
+    /// Where the usual case begins, on the way of every message. What was there before the start, or lies before the file, is none.
+    #[inline]
+    fn run(&self, writing: Option<&Writing>) -> Run {
+        let (max, physical_end) = (self.max.load(Ordering::Relaxed), self.physical_end.load(Ordering::Relaxed));
+        let usual = self.form == Form::Simple && max > 0 && self.extension.is_none();
+        let writing = writing.filter(|_| usual && !self.removed.load(Ordering::Relaxed));
+        let at = writing.and_then(|writing| self.position(max).checked_sub(writing.file.base));
+        let room = at.and(writing).map_or(0, |writing| writing.reserved);
+        Run { max, at: at.unwrap_or(0) as usize, physical_end, room }
+    }
+
+    /// Makes the units of a run readable.
+    #[inline]
+    fn publish(&self, writing: &mut Option<Writing>, run: &Run) {
+        if run.max == self.max.load(Ordering::Relaxed) {
+            return;
+        }
+        if let Some(writing) = writing {
+            writing.map.publish(run.at);
+        }
+        self.physical_end.store(run.physical_end, Ordering::Relaxed);
+        self.max.store(run.max, Ordering::Release);
+    }
+
+    /// Any other case.
+    fn put_unusual(&self, writing: &mut Option<Writing>, new: BatchUnit) -> io::Result<()> {
+        let repeated = new.unit.physical < self.physical_end.load(Ordering::Relaxed);
+        if repeated || self.removed.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        let new = self.extend(new)?;
+        match self.form {
+            Form::Simple => self.put_one(writing, new.base, &new.unit),
+            Form::Batch => self.put_batch(writing, &new),
+        }
+    }
+
+    /// Reserves the next stretch of the file and brings its pages in, so that who puts units need not. It does when it comes first.
+    pub fn reserve_ahead(&self) {
+        let (file, map, from) = match self.writing.lock().as_ref() {
+            Some(writing) if writing.asked => (writing.file.clone(), writing.map.map().clone(), writing.reserved),
+            _ => return,
+        };
+        let to = (from + RESERVE_BYTES).min(self.file_bytes);
+        // An error is for who needs the space.
+        if from >= to || files::reserve_range(&file.path(), from, to).is_err() {
+            return;
+        }
+        map.populate(from, to);
+        let mut writing = self.writing.lock();
+        let same = |writing: &&mut Writing| Arc::ptr_eq(&writing.file, &file) && writing.reserved == from;
+        if let Some(writing) = writing.as_mut().filter(same) {
+            (writing.reserved, writing.asked) = (to, false);
+        }
+    }
+
+    /// The unit with an address instead of its tags code, if this queue has an extension.
+    fn extend(&self, new: BatchUnit) -> io::Result<BatchUnit> {
+        let Some(extension) = &self.extension else { return Ok(new) };
+        let newest = || self.unit(self.max() - 1);
+        let tags_code = extension.put(new.unit.tags_code, new.store_timestamp, newest)?;
+        Ok(BatchUnit { unit: Unit { tags_code, ..new.unit }, ..new })
+    }
+}
