@@ -6,6 +6,7 @@ mod common;
 use common::{cleaned_on_request, files, message, open, tiny};
 use ferromq_protocol::hash::tags_code;
 use ferromq_protocol::record::{self, Message};
+use ferromq_store::tool::{verify, Directory, DirectoryOptions};
 use ferromq_store::{GetRequest, GetStatus, NoListener, RetentionOptions, Store, StoreOptions, Unit, UNIT_BYTES};
 use std::path::Path;
 use std::sync::Arc;
@@ -212,4 +213,36 @@ fn extensions_follow_their_queues() {
     fill(&store, 0, 10);
     check(&store, 10);
     store.shutdown().unwrap();
+}
+
+/// A verification finds what differs between an extension and the log, and nothing where nothing does.
+#[test]
+fn a_damaged_extension_is_found() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(&extended(dir.path()));
+    fill(&store, 0, 50);
+    store.shutdown().unwrap();
+    drop(store);
+    let findings = || {
+        let directory = Directory::open(DirectoryOptions { root: dir.path().to_path_buf(), ..Default::default() });
+        let mut lines = Vec::new();
+        let seen = verify(&directory.unwrap(), &mut |finding| lines.push(finding.to_string())).unwrap();
+        assert_eq!((seen.damages, seen.notes), (lines.len() as u64, 0), "{lines:?}");
+        lines
+    };
+    assert_eq!(findings(), [""; 0]);
+    let folder = dir.path().join("consumequeue_ext/A/0");
+    let second = &files(&folder)[1];
+    let mut bytes = std::fs::read(second).unwrap();
+    // The tags code of the third unit, which is that of queue offset 22.
+    bytes[2 * 20 + 9] ^= 1;
+    std::fs::write(second, &bytes).unwrap();
+    let found = findings();
+    assert!(matches!(&found[..], [one] if one.contains("extension") && one.contains("queue offset 22")), "{found:?}");
+    std::fs::remove_file(second).unwrap();
+    let found = findings();
+    assert!(
+        matches!(&found[..], [one] if one.contains("queue offset 20") && one.contains("up to queue offset 39")),
+        "{found:?}"
+    );
 }

@@ -20,6 +20,7 @@ use crate::error::OpenError;
 use crate::log::segment::{file_name, list};
 use crate::types::Unit;
 use parking_lot::Mutex;
+use std::collections::HashMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -271,6 +272,21 @@ pub(crate) fn check(dir: &Path, file_bytes: usize) -> Result<(), OpenError> {
         }
     }
     Ok(())
+}
+
+/// The extensions below `dir`, whose files have the length of their first one.
+pub(crate) fn all(dir: &Path) -> Result<HashMap<String, HashMap<i32, Extension>>, OpenError> {
+    let mut all: HashMap<_, HashMap<_, _>> = HashMap::new();
+    for (topic, path) in super::folders(dir)? {
+        for (name, path) in super::folders(&path)? {
+            let files = list(&path).map_err(OpenError::io("list", &path))?;
+            if let (Ok(id), Some(first)) = (name.parse(), files.first()) {
+                let file_bytes = usize::try_from(first.len).unwrap_or(usize::MAX);
+                all.entry(topic.clone()).or_default().insert(id, Extension::new(path, file_bytes));
+            }
+        }
+    }
+    Ok(all)
 }
 
 /// Folder of the extension of a queue under the data directory's `consumequeue_ext`.

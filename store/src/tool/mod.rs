@@ -26,9 +26,11 @@ pub use verify::{verify, Verification};
 use crate::disk::{self, File};
 use crate::error::OpenError;
 use crate::life::DirectoryLock;
+use crate::queue::extension::Extension;
 use ferromq_protocol::body::TopicConfigTable;
 use files::LogFiles;
 use queue::QueueFiles;
+use std::collections::HashMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -107,6 +109,11 @@ impl Directory {
         })
     }
 
+    /// All extensions of consume queues.
+    fn extensions(&self) -> Result<Extensions, OpenError> {
+        crate::queue::extension::all(&crate::StoreOptions::new(self.root()).consume_queue_extension_dir())
+    }
+
     /// All consume queues, by kind, topic and number.
     fn queues(&self) -> Result<Vec<QueueFiles>, OpenError> {
         let mut queues = Vec::new();
@@ -124,6 +131,9 @@ impl Directory {
         Ok(queues)
     }
 }
+
+/// Extensions of consume queues, by topic and number.
+type Extensions = HashMap<String, HashMap<i32, Extension>>;
 
 fn lock_shared(root: &Path) -> Result<Option<DirectoryLock>, OpenError> {
     let path = root.join("lock");

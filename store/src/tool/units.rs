@@ -5,6 +5,7 @@ use super::queue::QueueFiles;
 use super::verify::Told;
 use crate::batch::Facts;
 use crate::error::OpenError;
+use crate::queue::extension::{Extension, ExtensionReader};
 use crate::types::Unit;
 use ferromq_protocol::record::{self, RecordView};
 use ferromq_protocol::topic::SCHEDULE;
@@ -22,17 +23,38 @@ struct Run {
 }
 
 /// One queue while the log goes by.
-pub(super) struct QueueCheck {
+pub(super) struct QueueCheck<'a> {
     pub files: QueueFiles,
+    /// Where units have left their tags codes, if there is such a place.
+    extension: Option<ExtensionReader<'a>>,
     /// Units that a record has claimed.
     pub claimed: i64,
     run: Option<Run>,
 }
 
-impl QueueCheck {
+impl<'a> QueueCheck<'a> {
     /// Nothing was looked at yet.
-    pub fn new(files: QueueFiles) -> QueueCheck {
-        QueueCheck { files, claimed: 0, run: None }
+    pub fn new(files: QueueFiles, extension: Option<&'a Extension>) -> QueueCheck<'a> {
+        QueueCheck { files, extension: extension.map(Extension::reader), claimed: 0, run: None }
+    }
+
+    /// What is wrong with the unit of the extension that a unit names, if it names one.
+    fn wrong_in_extension(&mut self, offset: i64, unit: &Unit, view: &RecordView<'_>, facts: &Facts) -> Option<String> {
+        if !unit.is_extended() {
+            return None;
+        }
+        let Some(code) = self.extension.as_mut().and_then(|reader| reader.tags_code(unit.tags_code)) else {
+            return Some(format!(
+                "the unit of queue offset {offset} names a unit of the queue's extension that cannot be read"
+            ));
+        };
+        let differs = view.topic() != SCHEDULE && code != facts.tags_code;
+        differs.then(|| {
+            format!(
+                "the extension has tags code {code} for queue offset {offset}, the tag of its record gives {}",
+                facts.tags_code
+            )
+        })
     }
 
     /// Takes a finding about one unit; the line comes when the run ends.
@@ -62,7 +84,7 @@ impl QueueCheck {
 
 /// The record at `at` must have its unit.
 pub(super) fn unit_of(
-    queue: &mut QueueCheck,
+    queue: &mut QueueCheck<'_>,
     view: &RecordView<'_>,
     at: i64,
     facts: &Facts,
@@ -96,6 +118,8 @@ pub(super) fn unit_of(
         format!("the unit of queue offset {offset} has tags code {tags_code}, the tag of its record at offset {at} gives {}", facts.tags_code)
     } else {
         queue.claimed += 1;
+        let Some(wrong) = queue.wrong_in_extension(offset, &found.unit, view, facts) else { return Ok(()) };
+        queue.wrong(offset, if young { Severity::Note } else { Severity::Damage }, wrong, told);
         return Ok(());
     };
     queue.wrong(offset, Severity::Damage, wrong, told);
@@ -116,7 +140,7 @@ pub(super) fn self_check(files: &QueueFiles, told: &mut Told<'_>) -> Result<(), 
 
 /// Every unit must name a record that says it stands there.
 pub(super) fn units_against_log(
-    queue: &mut QueueCheck,
+    queue: &mut QueueCheck<'_>,
     log: &LogFiles,
     first: i64,
     end: i64,
@@ -177,7 +201,7 @@ fn names_record(
 }
 
 /// Behind the last valid unit nothing may stand.
-pub(super) fn behind_the_end(queue: &mut QueueCheck, told: &mut Told<'_>) -> Result<(), OpenError> {
+pub(super) fn behind_the_end(queue: &mut QueueCheck<'_>, told: &mut Told<'_>) -> Result<(), OpenError> {
     if let Some(number) = queue.files.something_behind_end()? {
         let text =
             format!("something stands at queue offset {number}, behind the last valid unit {}", queue.files.end - 1);
@@ -195,7 +219,7 @@ pub(super) fn batch_against_log(
     unclean: bool,
     told: &mut Told<'_>,
 ) -> Result<(), OpenError> {
-    let mut queue = QueueCheck::new(files);
+    let mut queue = QueueCheck::new(files, None);
     let first = queue.files.first_from(log.min())?;
     let mut next = None;
     for number in first..queue.files.end {

@@ -1,9 +1,9 @@
-//! Is everything that was written there and right: CRCs and lengths of the log, consume queues against the log in both
+//! Is everything that was written there and right: CRCs and lengths of the log, consume queues and their extensions against the log in both
 //! directions, index against the log in both directions.
 //!
-//! One pass over the log, in its order: each record asks for its unit and takes its entries off the index. Where the numbers
-//! do not agree afterwards, the units of that queue are looked at one by one. A run of neighbouring units that are
-//! wrong in the same way is one line.
+//! One pass over the log, in its order: each record asks for its unit, with what that has left in the extension of its queue, and takes
+//! its entries off the index. Where the numbers do not agree afterwards, the units of that queue are looked at one by one. A run of
+//! neighbouring units that are wrong in the same way is one line.
 use super::files::LogFiles;
 use super::finding::{Finding, Severity};
 use super::index;
@@ -11,7 +11,7 @@ use super::keys::IndexCheck;
 use super::queue::{QueueFiles, UnitKind};
 use super::units::{batch_against_log, behind_the_end, self_check, unit_of, units_against_log, QueueCheck};
 use super::walk::{Step, Walk};
-use super::Directory;
+use super::{Directory, Extensions};
 use crate::batch::Facts;
 use crate::checkpoint::Checkpoint;
 use crate::error::OpenError;
@@ -47,12 +47,13 @@ pub fn verify(directory: &Directory, report: &mut dyn FnMut(&Finding)) -> Result
     let mut told = Told { report, seen: Verification::default() };
     directory.log.findings.iter().for_each(|finding| told.tell(finding.clone()));
     let index = index::load(directory.root(), directory.options.index_shape, directory.is_unclean())?;
+    let extensions = directory.extensions()?;
     let mut checks = Checks {
         log: &directory.log,
         unclean: directory.is_unclean(),
         checkpoint_ms: Checkpoint::peek(&directory.root().join("checkpoint")).map_or(0, |times| times[0].min(times[1])),
         topics: directory.topics(),
-        queues: Queues::load(directory)?,
+        queues: Queues::load(directory, &extensions)?,
         missing: HashMap::new(),
         index: IndexCheck::new(&index),
         dir: directory.root().to_path_buf(),
@@ -90,20 +91,21 @@ impl Told<'_> {
 
 /// The queues by topic and number.
 #[derive(Default)]
-struct Queues {
-    simple: HashMap<String, HashMap<i32, QueueCheck>>,
+struct Queues<'a> {
+    simple: HashMap<String, HashMap<i32, QueueCheck<'a>>>,
     batch: Vec<QueueFiles>,
     /// Records of each batch queue in the log.
     batch_records: HashMap<(String, i32), i64>,
 }
 
-impl Queues {
-    fn load(directory: &Directory) -> Result<Queues, OpenError> {
+impl<'a> Queues<'a> {
+    fn load(directory: &Directory, extensions: &'a Extensions) -> Result<Queues<'a>, OpenError> {
         let mut queues = Queues::default();
         for files in directory.queues()? {
             match files.kind {
                 UnitKind::Simple => {
-                    let check = QueueCheck::new(files);
+                    let extension = extensions.get(&files.topic).and_then(|of_topic| of_topic.get(&files.id));
+                    let check = QueueCheck::new(files, extension);
                     let (topic, id) = (check.files.topic.clone(), check.files.id);
                     queues.simple.entry(topic).or_default().insert(id, check);
                 }
@@ -120,7 +122,7 @@ struct Checks<'a> {
     /// Records stored later may lack their units after an unclean stop.
     checkpoint_ms: i64,
     topics: Option<TopicConfigTable>,
-    queues: Queues,
+    queues: Queues<'a>,
     /// Queues that are not there: records, offset of the first, all of them younger than the checkpoint.
     missing: HashMap<(String, i32), (u64, i64, bool)>,
     index: IndexCheck<'a>,
