@@ -159,7 +159,9 @@ pub(crate) fn recover_all(
     }
     finish_deletions(queues, known, end)?;
     let min = recovered.segments.front().map_or(0, |segment| segment.base);
-    queues.all().iter().for_each(|queue| queue.correct_min(min));
+    for queue in queues.all() {
+        queue.correct_min(min).map_err(OpenError::io("read the consume queues in", &queues.dir))?;
+    }
     let last = (recovered.last_timestamp, recovered.last_record);
     Ok(Log::new(paths, recovered.segments, recovered.tail, last, options.segment_timeout))
 }

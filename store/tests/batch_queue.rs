@@ -5,9 +5,11 @@ mod common;
 use common::{append, bodies, cleaned_on_request, message, open, tiny, SEGMENT};
 use ferromq_protocol::record::{self, Message};
 use ferromq_protocol::sysflag;
+use ferromq_store::faults::{mount, Effect, Faults, Verdict};
 use ferromq_store::tool::{inspect, repair, verify, Directory, DirectoryOptions, UnitKind};
-use ferromq_store::{Boundary, GetRequest, GetResult, GetStatus, MatchAll, Store, StoreOptions};
+use ferromq_store::{Boundary, GetRequest, GetResult, GetStatus, MatchAll, NoListener, Store, StoreOptions};
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 const UNIT: usize = 46;
@@ -166,5 +168,38 @@ fn batch_queues_follow_the_log() {
     let store = open(&StoreOptions { cleaning: false, ..options });
     assert_eq!(store.queue_offsets("BATCH", 0), Some((min, 300)));
     assert_eq!(append(&store, "BATCH", 0, b"on").queue_offset, 300);
+    store.shutdown().unwrap();
+}
+
+/// A disk that does not give single batch units back.
+struct NoUnits;
+
+impl Faults for NoUnits {
+    fn before(&self, path: &Path, effect: Effect<'_>) -> Verdict {
+        let in_queue = path.components().any(|part| part.as_os_str() == "batchconsumequeue");
+        match effect {
+            Effect::Read { len: UNIT, .. } if in_queue => Verdict::Fail(std::io::Error::from_raw_os_error(5)),
+            _ => Verdict::Go,
+        }
+    }
+}
+
+/// A unit that cannot be read at the start is an error: taken for none, the queue would give its offsets a second time.
+#[test]
+fn an_unreadable_unit_is_an_error() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = options(dir.path());
+    let store = open(&options);
+    (0..20u8).for_each(|i| _ = append(&store, "BATCH", 0, &[i]));
+    store.shutdown().unwrap();
+    drop(store);
+    // Without the list of queues a start looks into all of them.
+    std::fs::remove_file(dir.path().join("ferromq-queues")).unwrap();
+    let mounted = mount(dir.path(), Arc::new(NoUnits));
+    let failed = Store::open(options.clone(), Arc::new(NoListener)).err().unwrap().to_string();
+    assert!(failed.contains("batchconsumequeue"), "{failed}");
+    drop(mounted);
+    let store = open(&options);
+    assert_eq!(store.queue_offsets("BATCH", 0), Some((0, 20)));
     store.shutdown().unwrap();
 }

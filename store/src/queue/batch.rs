@@ -123,16 +123,18 @@ impl Queue {
 
     /// The batch unit with that number. May wait for the disk.
     pub(super) fn batch_at(&self, number: i64) -> Option<BatchUnit> {
+        self.read_batch(number).ok().flatten()
+    }
+
+    /// The same, or why it cannot be read, which is said in the log.
+    fn read_batch(&self, number: i64) -> io::Result<Option<BatchUnit>> {
         let start = self.file_start(number);
-        let file = self.file_at(self.position(start))?;
+        let Some(file) = self.file_at(self.position(start)) else { return Ok(None) };
         let mut bytes = [0; BATCH_UNIT_BYTES];
-        match file.read((number - start) as usize * BATCH_UNIT_BYTES, &mut bytes) {
-            Ok(()) => Some(BatchUnit::decode(&bytes)),
-            Err(error) => {
-                tracing::error!(path = %file.path().display(), %error, "cannot read a consume queue file");
-                None
-            }
-        }
+        let read = file.read((number - start) as usize * BATCH_UNIT_BYTES, &mut bytes);
+        read.map(|()| Some(BatchUnit::decode(&bytes))).inspect_err(
+            |error| tracing::error!(path = %file.path().display(), %error, "cannot read a consume queue file"),
+        )
     }
 
     /// Number of the last readable unit for which `holds`, which is so for the first ones only.
@@ -173,16 +175,22 @@ impl Queue {
         self.batch_at(number.min(last)).map_or(self.span.min(), |unit| unit.base)
     }
 
-    /// Brings the queue offsets to where the units are.
-    pub(super) fn follow_batch(&self) {
-        if self.form == Form::Batch {
-            let (min, max) = (self.unit_min(), self.unit_max());
-            let end = Some(max - 1)
-                .filter(|last| *last >= 0)
-                .and_then(|last| self.batch_at(last))
-                .map_or(0, |last| last.end());
-            let first = Some(min).filter(|min| *min < max).and_then(|min| self.batch_at(min));
-            self.span.set(first.map_or(end, |first| first.base), end);
+    /// Smallest and next queue offset of a batch queue that has the units from `min` to `max`; None for a simple queue, whose offsets are
+    /// the numbers of its units. An error when one of them cannot be read: offsets that were given must not be given again.
+    pub(super) fn span_of(&self, min: i64, max: i64) -> io::Result<Option<(i64, i64)>> {
+        if self.form == Form::Simple {
+            return Ok(None);
+        }
+        let last = if max > 0 { self.read_batch(max - 1)? } else { None };
+        let end = last.map_or(0, |last| last.end());
+        let first = if min < max { self.read_batch(min)? } else { None };
+        Ok(Some((first.map_or(end, |first| first.base), end)))
+    }
+
+    /// Sets what [`span_of`](Self::span_of) found.
+    pub(super) fn set_span(&self, found: Option<(i64, i64)>) {
+        if let Some((min, max)) = found {
+            self.span.set(min, max);
         }
     }
 }

@@ -182,18 +182,20 @@ impl Queue {
         let last = Some(end - 1).filter(|last| *last >= self.unit_min()).and_then(|last| self.unit_at(last));
         let last = last.filter(|unit| unit.is_valid() && !unit.is_blank());
         let physical_end = last.map_or(0, |unit| unit.physical.saturating_add(i64::from(unit.size)));
+        let span = self.span_of(self.unit_min(), end)?;
         self.physical_end.store(physical_end, Ordering::Relaxed);
         self.max.store(end, Ordering::Release);
-        self.follow_batch();
+        self.set_span(span);
         self.next_offset.store(self.max(), Ordering::Relaxed);
         self.flushed.store(end, Ordering::Relaxed);
         Ok(())
     }
 
-    /// Raises the smallest offset to the first unit whose record is still in the log, which begins at `min_physical`.
-    pub fn correct_min(&self, min_physical: i64) {
+    /// Raises the smallest offset to the first unit whose record is still in the log, which begins at `min_physical`. An error when the
+    /// queue offset of that unit cannot be read; then nothing has changed.
+    pub fn correct_min(&self, min_physical: i64) -> io::Result<()> {
         if self.keeps_all(min_physical) {
-            return;
+            return Ok(());
         }
         let max = self.unit_max();
         let unreadable = Cell::new(false);
@@ -206,7 +208,7 @@ impl Queue {
         };
         let unit_bytes = self.unit_bytes() as u64;
         let first = self.files.read().front().map(|file| (file.base / unit_bytes) as i64);
-        let Some(first) = first.filter(|first| *first < max) else { return };
+        let Some(first) = first.filter(|first| *first < max) else { return Ok(()) };
         let (mut low, mut high) = match (gone(max - 1), gone(first)) {
             (true, _) => (max, max),
             (false, false) => (first, first),
@@ -221,18 +223,21 @@ impl Queue {
             }
         }
         // A unit that the disk does not give back says nothing about its record.
-        if !unreadable.get() {
-            self.raise_min(low);
+        if unreadable.get() {
+            return Ok(());
         }
+        self.raise_min(low)
     }
 
     /// The first unit is `min`, or there is none before the next one to come.
-    fn raise_min(&self, min: i64) {
+    fn raise_min(&self, min: i64) -> io::Result<()> {
+        let span = self.span_of(min, self.unit_max())?;
         self.min.store(min, Ordering::Release);
         let first = Some(min).filter(|min| *min < self.unit_max()).and_then(|min| self.unit_at(min));
         let physical = first.filter(|unit| !unit.is_blank()).map_or(self.physical_end(), |unit| unit.physical);
         self.physical_min.store(physical, Ordering::Relaxed);
-        self.follow_batch();
+        self.set_span(span);
+        Ok(())
     }
 
     /// No unit leads to a record before `min_physical`: known without looking into a file, which is so for nearly all queues
@@ -279,8 +284,8 @@ impl Queue {
                 break;
             }
         }
-        self.correct_min(min_physical);
-        removed?;
+        let corrected = self.correct_min(min_physical);
+        removed.and(corrected)?;
         if let Some(extension) = self.extension.as_ref().filter(|_| deleted > 0) {
             if let Some(first) = self.unit_at(self.unit_min()).filter(Unit::is_extended) {
                 extension.delete_before(first.tags_code)?;
