@@ -21,7 +21,7 @@ use ferromq_protocol::headers::{
 use ferromq_protocol::{properties, record, Command, ExtFields, Header};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use support::*;
 
 const WAIT: Duration = Duration::from_secs(5);
@@ -36,6 +36,9 @@ struct Model {
     refuse_send_back: bool,
     refuse_locks: bool,
     knows_lite: bool,
+    /// The subscription is forgotten at so many pulls; a heartbeat brings it back.
+    forgets: usize,
+    forgotten: bool,
     pulled_from: Vec<i64>,
 }
 
@@ -44,6 +47,7 @@ impl Model {
         match request.code {
             request::HEART_BEAT => {
                 self.members = vec![HeartbeatData::decode(&request.body).unwrap().client_id];
+                self.forgotten = false;
                 Reply::Answer(ok(request))
             }
             request::GET_CONSUMER_LIST_BY_GROUP => {
@@ -86,6 +90,14 @@ impl Model {
             return Reply::Silence;
         }
         self.pulled_from.push(header.queue_offset);
+        if self.forgets > 0 {
+            self.forgets -= 1;
+            self.forgotten = true;
+        }
+        if self.forgotten {
+            let remark = "the consumer's subscription not exist";
+            return Reply::Answer(error(request, response::SUBSCRIPTION_NOT_EXIST, remark));
+        }
         let (min, end) = self.bounds;
         let at = header.queue_offset;
         let (code, next, body) = match at {
@@ -184,6 +196,37 @@ async fn offset_outside_the_queue() {
     assert_eq!(scene.model.lock().unwrap().pulled_from[..2], [3, 50]);
     member.shutdown().await;
     assert_eq!(scene.model.lock().unwrap().committed, Some(52));
+}
+
+/// A broker that has forgotten the subscription is told at once, and asked again at once.
+#[tokio::test]
+async fn forgotten_by_the_broker() {
+    let scene = Scene::new(Model { bounds: (0, 2), committed: Some(0), forgets: 1, ..Model::default() }).await;
+    let seen: Arc<Mutex<usize>> = Arc::default();
+    let noted = seen.clone();
+    let member = scene.consumer().pull_error_pause(Duration::from_secs(3600)).concurrent(move |messages, _| {
+        *noted.lock().unwrap() += messages.len();
+        ConsumeConcurrentlyStatus::Success
+    });
+    let member = member.start().await.unwrap();
+    eventually("both messages", || async { *seen.lock().unwrap() == 2 }).await;
+    assert_eq!(scene.model.lock().unwrap().pulled_from[..2], [0, 0]);
+    member.shutdown().await;
+}
+
+/// A broker that forgets always is not flooded with heartbeats.
+#[tokio::test]
+async fn forgotten_again_and_again() {
+    const PULLS: usize = 100;
+    let scene = Scene::new(Model { bounds: (0, 2), committed: Some(0), forgets: usize::MAX, ..Model::default() }).await;
+    let began = Instant::now();
+    let member = scene.consumer().pull_error_pause(Duration::from_millis(1));
+    let member = member.concurrent(|_, _| ConsumeConcurrentlyStatus::Success).start().await.unwrap();
+    eventually("many pulls", || async { scene.model.lock().unwrap().pulled_from.len() >= PULLS }).await;
+    let heartbeats = scene.broker.seen(request::HEART_BEAT).len();
+    // One per second because of the pulls, and those of the start.
+    assert!(heartbeats as u64 <= began.elapsed().as_secs() + 4, "{heartbeats} in {:?}", began.elapsed());
+    member.shutdown().await;
 }
 
 /// A message that cannot be sent back is sent anew to the retry topic, with everything that belongs to it.

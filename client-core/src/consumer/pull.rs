@@ -105,12 +105,16 @@ fn command(pull: &Pull<'_>) -> Command {
     Command::request(code, header.to_ext(), Bytes::new())
 }
 
-/// Sends a pull to `addr` and waits for the answer.
+/// Sends a pull to `addr` and waits for the answer. A broker that does not know the subscription is told and asked once more.
 pub(crate) async fn pull(instance: &ClientInstance, addr: &str, pull: &Pull<'_>) -> Result<Pulled, Error> {
     let command = command(pull);
     let code = command.code;
     let timeout = PULL_TIMEOUT.min(pull.suspend + ANSWER_WITHIN);
-    let answer = instance.call(addr, command, timeout).await?;
+    let mut answer = instance.call(addr, command.clone(), timeout).await?;
+    let forgotten = [response::SUBSCRIPTION_NOT_EXIST, response::SUBSCRIPTION_NOT_LATEST].contains(&answer.code);
+    if forgotten && instance.introduce(addr).await {
+        answer = instance.call(addr, command, timeout).await?;
+    }
     let Some(status) = status_of(answer.code) else {
         let remark = answer.remark.unwrap_or_default();
         return Err(Error::Broker { code: answer.code, remark, addr: addr.to_owned(), request: code });

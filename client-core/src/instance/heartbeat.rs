@@ -1,7 +1,7 @@
 //! Heartbeats: who this client is and what it subscribes to, told to every broker in parallel (client.md 1.8).
 //!
-//! They go out every 30 s, right after a registration, and to a single broker right after its connection was made, since a
-//! broker that was restarted knows nobody. With consumers every replica gets them, without only masters.
+//! They go out every 30 s, right after a registration, to a single broker right after its connection was made, since a
+//! broker that was restarted knows nobody, and when an answer says that the broker has forgotten this client. With consumers every replica gets them, without only masters.
 use super::ClientInstance;
 use bytes::Bytes;
 use ferromq_protocol::body::HeartbeatData;
@@ -12,18 +12,30 @@ use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::future::Future;
 use std::sync::{Arc, Weak};
+use std::time::Duration;
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 
-/// What brokers said about themselves in their answers.
+/// A broker that says again and again that it does not know this client hears from it once in this time. Without it every pull of
+/// every queue would be a heartbeat.
+const AGAIN_AFTER: Duration = Duration::from_secs(1);
+
+/// When a broker last heard from this client because it had said that it does not know it. Locked while the heartbeat is under way:
+/// the pulls of other queues wait for its answer instead of sending their own.
+type Introduced = Arc<tokio::sync::Mutex<Option<Instant>>>;
+
+/// What brokers said about themselves in their answers, and what they had to be told again; by address.
 #[derive(Default)]
 pub(super) struct Heartbeats {
-    /// MQVersion ordinal by address.
+    /// MQVersion ordinals.
     versions: Mutex<HashMap<Arc<str>, i32>>,
+    introduced: Mutex<HashMap<Arc<str>, Introduced>>,
 }
 
 impl Heartbeats {
     pub(super) fn forget(&self, addr: &str) {
         self.versions.lock().remove(addr);
+        self.introduced.lock().remove(addr);
     }
 }
 
@@ -71,6 +83,20 @@ impl ClientInstance {
         if self.heartbeat_to(addr, HeartbeatData::encode(&data)).await {
             self.roles.rebalance_all();
         }
+    }
+
+    /// Heartbeat to a broker that has said that it does not know a subscription: it may have forgotten this client while it did not hear
+    /// from it. True when the broker has taken one, now or less than [`AGAIN_AFTER`] ago.
+    pub(crate) async fn introduce(&self, addr: &str) -> bool {
+        let introduced = Arc::clone(self.heartbeats.introduced.lock().entry(Arc::from(addr)).or_default());
+        let mut last = introduced.lock().await;
+        if last.is_some_and(|at| at.elapsed() < AGAIN_AFTER) {
+            return true;
+        }
+        let Some(data) = self.roles.heartbeat(&self.client_id) else { return false };
+        let taken = self.heartbeat_to(addr, data.encode()).await;
+        *last = taken.then(Instant::now);
+        taken
     }
 
     async fn heartbeat_to(&self, addr: &str, body: Bytes) -> bool {
