@@ -1,10 +1,15 @@
 //! The requests over the wire, with the answers that were recorded from Apache RocketMQ 5.4.0.
 mod support;
 
+use bytes::BytesMut;
 use ferromq_namesrv::{NameServer, NameServerConfig, StartError};
 use ferromq_protocol::Codec;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use support::{client, command, fixture, registration, start, ROUTE_T, TIMEOUT};
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
 
 /// A client older than V4_9_4 gets Java's dialect.
 const OLD: i32 = 399;
@@ -288,4 +293,58 @@ async fn a_port_in_use_and_a_wrong_address_stop_the_start() {
     let error = NameServer::start(config).await.unwrap_err();
     assert!(error.to_string().contains("bindAddress"), "{error}");
     assert!(f.server.boot_message().contains("boot success. serializeType=JSON"));
+}
+
+/// Memory of this process that no file holds, in bytes.
+#[cfg(target_os = "linux")]
+#[expect(clippy::unwrap_used, reason = "tests")]
+fn anonymous_bytes() -> usize {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:")).unwrap();
+    line.trim().trim_end_matches(" kB").trim().parse::<usize>().unwrap() * 1024
+}
+
+// Clients that ask for a long route without end and never read an answer keep a bounded amount of memory: the name server stops reading
+// them, and serves others.
+#[cfg(target_os = "linux")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn clients_that_never_read_cannot_grow_our_memory() {
+    const DEAF: usize = 4;
+    const BROKERS: usize = 200;
+    const AT_ONCE: usize = 16;
+    let f = fixture().await;
+    for number in 0..BROKERS {
+        f.register(&format!("broker-{number}"), "0", "a:1", 6, 1).await;
+    }
+    assert!(f.route("T").await.1.len() > 20_000);
+    let mut requests = BytesMut::new();
+    command(105, &[("topic", "T")], "").encode(&mut requests).unwrap();
+    let (requests, asked) = (requests.repeat(AT_ONCE), Arc::new(AtomicUsize::new(0)));
+    let before = anonymous_bytes();
+    let mut deaf = Vec::new();
+    for _ in 0..DEAF {
+        let (requests, asked) = (requests.clone(), Arc::clone(&asked));
+        let (read, mut write) = TcpStream::connect(&f.addr).await.unwrap().into_split();
+        let writing = tokio::spawn(async move {
+            while write.write_all(&requests).await.is_ok() {
+                asked.fetch_add(AT_ONCE, Ordering::Relaxed);
+            }
+        });
+        deaf.push((read, writing));
+    }
+    let began = Instant::now();
+    loop {
+        let at_first = asked.load(Ordering::Relaxed);
+        for _ in 0..100 {
+            assert_eq!(f.route("T").await.0, 0);
+        }
+        if asked.load(Ordering::Relaxed) == at_first && at_first > 0 {
+            break;
+        }
+        assert!(began.elapsed() < TIMEOUT, "the name server goes on reading");
+    }
+    let grown = anonymous_bytes().saturating_sub(before);
+    // Four times what one connection may have unread, and what their next requests get.
+    assert!(grown < 100_000_000, "{grown} bytes more");
+    deaf.into_iter().for_each(|(_, writing)| writing.abort());
 }
