@@ -8,10 +8,12 @@ use crate::connection::Connection;
 use crate::error::{CloseReason, ConnectionError};
 use crate::outgoing::{OutFrame, Outgoing};
 use crate::pending::Waiter;
+use crate::proxy::{self, Begin};
 use crate::received::Totals;
 use crate::{Handler, Limits};
-use bytes::BytesMut;
-use ferromq_protocol::{frame, Command};
+use bytes::{Buf, BytesMut};
+use ferromq_protocol::frame::{self, FrameError};
+use ferromq_protocol::Command;
 use std::future::{poll_fn, Future};
 use std::io;
 use std::pin::{pin, Pin};
@@ -42,6 +44,8 @@ pub(crate) fn start(
     on_end: OnEnd,
 ) -> io::Result<Arc<Connection>> {
     stream.set_nodelay(true)?;
+    // Only who calls us may come through a load balancer.
+    let may_be_proxied = name.is_none();
     let (read, write) = stream.into_split();
     let connection = Arc::new(Connection::new(read.as_ref(), Outgoing::new(write), name, limits, total)?);
     on_start(&connection);
@@ -54,6 +58,7 @@ pub(crate) fn start(
         buffer: BytesMut::new(),
         read_size: READ_MIN,
         undecoded: false,
+        may_be_proxied,
         requests: Vec::new(),
         sizes: Vec::new(),
         replies: Vec::new(),
@@ -83,6 +88,8 @@ struct Driver {
     read_size: usize,
     /// A limit stopped the decoding: `buffer` may hold complete frames.
     undecoded: bool,
+    /// Nothing was decoded yet: what is no frame may be the header of a load balancer.
+    may_be_proxied: bool,
     /// Scratch, reused for every batch: requests, opaque and size of the two-way ones, answers to our calls and whom
     /// they go to, answers of the handler.
     requests: Vec<Command>,
@@ -234,9 +241,19 @@ impl Driver {
                     self.requests.push(command);
                 }
                 Ok(None) => break,
+                // Such a frame is still in the buffer.
+                Err(e @ FrameError::TooLong { .. }) if self.may_be_proxied => match proxy::begin(&self.buffer) {
+                    Begin::Header(length) => {
+                        self.buffer.advance(length);
+                        self.may_be_proxied = false;
+                    }
+                    Begin::Part => break,
+                    Begin::Other => return Some(e.to_string()),
+                },
                 Err(e) => return Some(e.to_string()),
             }
         }
+        self.may_be_proxied &= self.requests.is_empty() && self.replies.is_empty();
         None
     }
 

@@ -24,6 +24,7 @@ mod handler;
 mod limits;
 mod outgoing;
 mod pending;
+mod proxy;
 mod received;
 mod server;
 mod signal;
