@@ -25,10 +25,19 @@ pub(crate) struct Totals {
     pub(crate) outgoing: AtomicUsize,
 }
 
+/// Requests with the same opaque, usually one. A peer may give all of them the same: they count all the same.
+struct Waiting {
+    requests: usize,
+    bytes: usize,
+    /// When the last one arrived.
+    at: Instant,
+}
+
 #[derive(Default)]
 struct Table {
-    /// Size and time of arrival of each request that waits for its answer.
-    waiting: OpaqueMap<(usize, Instant)>,
+    /// What waits for its answer, by opaque.
+    waiting: OpaqueMap<Waiting>,
+    requests: usize,
     bytes: usize,
     /// A handler call runs: answers sent meanwhile are noted in `early`, since their requests are not entered yet.
     in_batch: bool,
@@ -68,10 +77,10 @@ impl Received {
         if answers < requests.len() {
             let now = Instant::now();
             for (opaque, bytes) in requests.iter() {
-                let before = table.waiting.insert(*opaque, (*bytes, now)).map_or(0, |(b, _)| b);
-                table.bytes = table.bytes + bytes - before;
+                let same = table.waiting.entry(*opaque).or_insert(Waiting { requests: 0, bytes: 0, at: now });
+                (same.requests, same.bytes, same.at) = (same.requests + 1, same.bytes + bytes, now);
+                (table.requests, table.bytes) = (table.requests + 1, table.bytes + bytes);
                 self.total.inflight.fetch_add(*bytes, Ordering::Relaxed);
-                self.total.inflight.fetch_sub(before, Ordering::Relaxed);
             }
             answered.for_each(|opaque| self.take(&mut table, opaque));
             for opaque in std::mem::take(&mut table.early) {
@@ -85,17 +94,22 @@ impl Received {
         }
     }
 
+    /// One request with this opaque is answered: its share of their bytes counts no more.
     fn take(&self, table: &mut Table, opaque: i32) {
-        if let Some((bytes, _)) = table.waiting.remove(&opaque) {
-            table.bytes -= bytes;
-            self.total.inflight.fetch_sub(bytes, Ordering::Relaxed);
+        let Some(same) = table.waiting.get_mut(&opaque) else { return };
+        let bytes = same.bytes / same.requests;
+        (same.requests, same.bytes) = (same.requests - 1, same.bytes - bytes);
+        if same.requests == 0 {
+            table.waiting.remove(&opaque);
         }
+        (table.requests, table.bytes) = (table.requests - 1, table.bytes - bytes);
+        self.total.inflight.fetch_sub(bytes, Ordering::Relaxed);
     }
 
     /// Requests whose answers are outstanding since earlier handler calls.
     pub(crate) fn waiting(&self) -> usize {
         if self.watches() {
-            self.table.lock().waiting.len()
+            self.table.lock().requests
         } else {
             0
         }
@@ -129,7 +143,7 @@ impl Received {
         // Set before looking: an answer after the look wakes the task, one before it is seen.
         self.paused.store(true, Ordering::SeqCst);
         let table = self.table.lock();
-        let own = table.bytes > limits.inflight_bytes_max || table.waiting.len() > limits.inflight_requests_max;
+        let own = table.bytes > limits.inflight_bytes_max || table.requests > limits.inflight_requests_max;
         let all =
             !table.waiting.is_empty() && self.total.inflight.load(Ordering::Relaxed) > limits.inflight_bytes_total_max;
         let pause = own || all;
@@ -143,9 +157,9 @@ impl Received {
             return;
         }
         let mut table = self.table.lock();
-        let old: Vec<i32> =
-            table.waiting.iter().filter(|(_, (_, at))| at.elapsed() > FORGOTTEN_AFTER).map(|(o, _)| *o).collect();
-        old.into_iter().for_each(|opaque| self.take(&mut table, opaque));
+        let old = table.waiting.iter().filter(|(_, same)| same.at.elapsed() > FORGOTTEN_AFTER);
+        let old: Vec<(i32, usize)> = old.map(|(opaque, same)| (*opaque, same.requests)).collect();
+        old.into_iter().for_each(|(opaque, requests)| (0..requests).for_each(|_| self.take(&mut table, opaque)));
         if table.waiting.is_empty() && !table.in_batch {
             self.watch.store(false, Ordering::SeqCst);
         }
@@ -155,5 +169,27 @@ impl Received {
 impl Drop for Received {
     fn drop(&mut self) {
         self.total.inflight.fetch_sub(self.table.get_mut().bytes, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Requests that all have the same opaque count like others, and each answer takes one away.
+    #[test]
+    fn the_same_opaque_again_and_again() {
+        let received = Received::new(Arc::default());
+        received.begin_batch();
+        received.end_batch(&mut vec![(7, 10), (7, 20), (7, 31)], 0, std::iter::empty());
+        assert_eq!((received.waiting(), received.total.inflight.load(Ordering::Relaxed)), (3, 61));
+        let limits = Limits { inflight_requests_max: 2, ..Limits::default() };
+        assert!(received.must_pause(&limits));
+        assert!(received.answered(7));
+        assert!(!received.must_pause(&limits));
+        received.answered(7);
+        received.answered(7);
+        received.answered(7);
+        assert_eq!((received.waiting(), received.total.inflight.load(Ordering::Relaxed)), (0, 0));
     }
 }

@@ -9,7 +9,7 @@ mod query;
 mod relay;
 
 use super::reply::{unreadable, Reply};
-use super::{Context, Port};
+use super::{overload, Context, Port};
 use crate::service::{heartbeat, Refusal, Service};
 use ferromq_protocol::code::request as code;
 use ferromq_protocol::{Command, ExtFields, Header};
@@ -91,8 +91,9 @@ fn later(
 ) -> Result<Reply, Refusal> {
     let (service, request) = (Arc::clone(context.service), request.clone());
     on_disk_thread(Arc::clone(context.connection), move |connection| {
-        let reply = serve(&service, &request).unwrap_or_else(|refusal| Reply::refused(&request, &refusal));
-        reply.send(connection, &request);
+        // Answers are long: one read full of questions would make gigabytes for a client that takes none.
+        let reply = overload::room(connection, 0).and_then(|()| serve(&service, &request));
+        reply.unwrap_or_else(|refusal| Reply::refused(&request, &refusal)).send(connection, &request);
     });
     Ok(Reply::Later)
 }
