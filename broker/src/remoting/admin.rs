@@ -1,9 +1,10 @@
 //! Administration of topics, groups and configuration: 17, 18, 21, 25, 26, 28, 45, 200, 201, 207, 215, 225, 305, 306, 316, 323, 329, 351,
-//! 352, 353, 354, 401, 402.
+//! 352, 353, 354, 401, 402, 513.
 //!
 //! Requests that change something write to disk before they are answered, on a blocking thread. CONSUMER_SEND_MSG_BACK (36)
 //! goes that way too, for it reads a message that may lie anywhere in the log; and the listings, for they may be long.
 mod absent;
+mod static_topic;
 
 use super::reply::{unreadable, Reply};
 use super::{send, Context};
@@ -47,6 +48,7 @@ pub(super) fn handle(context: &Context<'_>, request: &Command) -> Option<Reply> 
         | code::GET_BROKER_RUNTIME_INFO
         | code::UPDATE_AND_CREATE_TOPIC
         | code::UPDATE_AND_CREATE_TOPIC_LIST
+        | code::UPDATE_AND_CREATE_STATIC_TOPIC
         | code::DELETE_TOPIC_IN_BROKER
         | code::UPDATE_AND_CREATE_SUBSCRIPTIONGROUP
         | code::UPDATE_AND_CREATE_SUBSCRIPTIONGROUP_LIST
@@ -89,6 +91,10 @@ fn blocking(service: &Service, caller: &Caller, request: &Command) -> Result<Rep
             return Ok(Reply::body(request, body.encode()));
         }
         code::UPDATE_AND_CREATE_TOPIC => return create_topic(service, request),
+        code::UPDATE_AND_CREATE_STATIC_TOPIC => {
+            static_topic::check(service, request, header::<CreateTopic<'_>>(request)?.write_queue_nums)?;
+            return create_topic(service, request);
+        }
         code::UPDATE_AND_CREATE_TOPIC_LIST => {
             admin::put_topics(service, list(request, "topicConfigList", TopicConfig::from_json)?)?;
             return Ok(success_remark(request));
