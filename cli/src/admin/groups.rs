@@ -1,6 +1,7 @@
 //! Subcommands about groups and clients.
 use super::{show, Call};
 use crate::{failure::Failure, when};
+use ferromq::{Boundary, MessageQueue};
 use ferromq_protocol::body::{ConsumerConnection, SubscriptionGroupConfig};
 use ferromq_protocol::topic::retry_topic;
 use ferromq_protocol::version;
@@ -30,7 +31,8 @@ super::commands! {
     "resetOffsetByTime", "Reset consumer offset by timestamp(without client restart).", reset, [
         "g" "group" Must "set the consumer group", "t" "topic" Must "set the topic",
         "s" "timestamp" Must "set the timestamp[now|currentTimeMillis|yyyy-MM-dd#HH:mm:ss:SSS]",
-        "f" "force" May "set the force rollback by timestamp switch[true|false]"];
+        "f" "force" May "set the force rollback by timestamp switch[true|false]", "b" "broker" May "broker addr",
+        "q" "queue" May "queue id", "o" "offset" May "Expect queue offset, not support old version broker"];
 }
 
 async fn update(call: &Call) -> Result<String, Failure> {
@@ -217,6 +219,14 @@ async fn reset(call: &Call) -> Result<String, Failure> {
             Failure::new(format!("-s {text}: expected is now, -1, milliseconds since 1970 or yyyy-MM-dd#HH:mm:ss"))
         })?,
     };
+    let queue_id = call.number("q", -1)?;
+    if let Some(broker) = call.get("b").filter(|_| queue_id >= 0) {
+        let begin = format!(
+            "start reset consumer offset by specified, group[{group}], topic[{topic}], queueId[{queue_id}], broker[{broker}], \
+             timestamp(string)[{text}], timestamp(long)[{time}]\n"
+        );
+        return Ok(begin + &reset_queue(call, broker, queue_id, time).await?);
+    }
     let force = call.truth("f", true);
     let mut out = format!(
         "start reset consumer offset by specified, group[{group}], topic[{topic}], force[{force}], timestamp(string)[{text}], \
@@ -231,4 +241,26 @@ async fn reset(call: &Call) -> Result<String, Failure> {
         }
     }
     Ok(out)
+}
+
+/// Resets the offset of one queue, to what `-o` says or to what was stored at a time.
+async fn reset_queue(call: &Call, broker: &str, queue_id: i32, time: i64) -> Result<String, Failure> {
+    let (group, topic) = (call.need("g").trim(), call.need("t").trim());
+    let offset = match call.get("o") {
+        Some(_) => call.number("o", 0)?,
+        None => {
+            let route = call.admin.topic_route(topic).await.map_err(Failure::new)?;
+            let mut of_topic = route.broker_datas.iter();
+            let broker = of_topic
+                .find(|data| data.master() == Some(broker))
+                .ok_or_else(|| Failure::new(format!("the topic {topic} has no broker with the address {broker}")))?;
+            let queue = MessageQueue::new(topic, &broker.broker_name, queue_id);
+            call.admin.search_offset(&queue, time, Boundary::Lower).await.map_err(Failure::new)?
+        }
+    };
+    // The tool leaves a group where it is that would go to the beginning.
+    if offset > 0 {
+        call.admin.reset_offset_of_queue(broker, group, topic, queue_id, offset).await.map_err(Failure::new)?;
+    }
+    Ok(format!("reset consumer offset to {offset}\n"))
 }

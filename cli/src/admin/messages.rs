@@ -203,8 +203,7 @@ async fn print(call: &Call) -> Result<String, Failure> {
     let mut out = String::new();
     for queue in queues(call).await? {
         let (from, to) = bounds(call, &queue, begin, end).await?;
-        let MessageQueue { topic, broker_name, queue_id } = &queue;
-        let _ = writeln!(out, "minOffset={from}, maxOffset={to}, MessageQueue [topic={topic}, brokerName={broker_name}, queueId={queue_id}]");
+        let _ = writeln!(out, "minOffset={from}, maxOffset={to}, {}", show::queue(&queue));
         let found = range(call, &queue, (from, to), usize::MAX).await?;
         found.iter().for_each(|message| out += &show::one_line(message, body));
         let _ = writeln!(out, "{}", "-".repeat(56));
@@ -212,36 +211,92 @@ async fn print(call: &Call) -> Result<String, Failure> {
     Ok(out)
 }
 
+/// What is wrong with the options of consumeMessage, in the tool's words, with which it ends well.
+fn consume_mistake(call: &Call, most: i64, begin: Option<i64>, end: Option<i64>) -> Option<&'static str> {
+    let now = when::now_ms();
+    let has = |letter| call.get(letter).is_some();
+    let mistakes = [
+        (most <= 0, "Please input a positive messageNumber!"),
+        (has("i") && !has("b"), "Please set the brokerName before queueId!"),
+        (has("o") && !has("i"), "Please set queueId before offset!"),
+        (begin.is_some_and(|begin| begin > now), "Please set the beginTimestamp before now!"),
+        (end.is_some_and(|end| end > now), "Please set the endTimestamp before now!"),
+        (
+            begin.zip(end).is_some_and(|(begin, end)| begin > end),
+            "Please make sure that the beginTimestamp is less than or equal to the endTimestamp",
+        ),
+    ];
+    mistakes.iter().find(|(is_one, _)| *is_one).map(|(_, said)| *said)
+}
+
 async fn consume(call: &Call) -> Result<String, Failure> {
-    const MOST: usize = 128;
+    const MOST: i64 = 128;
     let most = call.number("c", MOST)?;
-    let (begin, end) = (
-        match call.get("s") {
-            Some(_) => time(call, "s")?,
-            None => None,
-        },
-        time(call, "e")?,
-    );
+    let (begin, end) = (time(call, "s")?, time(call, "e")?);
+    if let Some(said) = consume_mistake(call, most, begin, end) {
+        return Ok(said.to_owned());
+    }
     let mut out = String::new();
+    if call.get("i").is_some() {
+        let queue = MessageQueue::new(call.need("t").trim(), call.need("b").trim(), call.number("i", 0)?);
+        let (min, mut to) = consume_bounds(call, &queue, begin, end).await?;
+        let mut from = call.number("o", 0)?;
+        if from > to {
+            return Ok(format!("{} no matched msg, offset={from}\n", show::queue(&queue)));
+        }
+        from = min.max(from);
+        if to - from > most {
+            let _ = writeln!(out, "The oldler {most} message will be provided");
+            to = from + most - 1;
+        }
+        return Ok(out + &take(call, &queue, from, to).await?);
+    }
     let mut left = most;
     for queue in queues(call).await? {
-        let of_broker = call.get("b").is_none_or(|broker| broker.trim() == queue.broker_name);
-        if !of_broker || call.number("i", queue.queue_id)? != queue.queue_id || left == 0 {
-            continue;
+        if left <= 0 {
+            break;
         }
-        let (from, to) = bounds(call, &queue, begin, end).await?;
-        let from = call.number("o", from)?;
-        let mut at = from;
-        while at < to && left > 0 {
-            let (messages, next) = call.admin.read(&queue, at, BATCH, "*").await.map_err(Failure::new)?;
-            let taken: Vec<_> = messages.into_iter().filter(|m| m.queue_offset() < to).take(left).collect();
-            left -= taken.len();
-            taken.iter().for_each(|message| out += &show::one_line(message, true));
-            if next <= at {
-                break;
-            }
-            at = next;
+        let (from, mut to) = consume_bounds(call, &queue, begin, end).await?;
+        if to - from > left {
+            let _ = writeln!(out, "The older {left} message of the {} queue will be provided", queue.queue_id);
+            to = from + left - 1;
         }
+        left -= to - from + 1;
+        out += &take(call, &queue, from, to).await?;
+    }
+    Ok(out)
+}
+
+/// Where consumeMessage begins, and the last offset it asks for.
+async fn consume_bounds(
+    call: &Call,
+    queue: &MessageQueue,
+    begin: Option<i64>,
+    end: Option<i64>,
+) -> Result<(i64, i64), Failure> {
+    let (from, to) = bounds(call, queue, begin, None).await?;
+    match end {
+        Some(end) => Ok((from, call.admin.search_offset(queue, end, Boundary::Lower).await.map_err(Failure::new)?)),
+        None => Ok((from, to)),
+    }
+}
+
+/// The messages with the offsets from `at` to `last`, and a line per read.
+async fn take(call: &Call, queue: &MessageQueue, mut at: i64, last: i64) -> Result<String, Failure> {
+    let mut out = String::new();
+    while at <= last {
+        let most = i32::try_from(last - at + 1).map_or(BATCH, |most| most.min(BATCH));
+        let (messages, next) = call.admin.read(queue, at, most, "*").await.map_err(Failure::new)?;
+        if !messages.is_empty() {
+            out += "Consume ok\n";
+            messages.iter().for_each(|message| out += &show::one_line(message, true));
+        } else if next > at {
+            let _ = writeln!(out, "{} no matched msg. status=NO_MATCHED_MSG, offset={next}", show::queue(queue));
+        } else {
+            let _ = writeln!(out, "{} print msg finished. status=NO_NEW_MSG, offset={next}", show::queue(queue));
+            break;
+        }
+        at = next;
     }
     Ok(out)
 }

@@ -1,6 +1,6 @@
 //! How Apache's tool writes things: permissions, configurations, messages, times. Plain functions.
 use crate::when;
-use ferromq::MessageExt;
+use ferromq::{MessageExt, MessageQueue};
 use ferromq_protocol::body::{SubscriptionGroupConfig, TopicConfig};
 use std::fmt::Write;
 
@@ -97,6 +97,12 @@ pub(super) fn labelled(message: &MessageExt, with_offset_id: bool) -> String {
     line("Properties:", properties(message));
     line("Message Body:", String::from_utf8_lossy(message.body()).into_owned());
     out
+}
+
+/// A queue as Java prints it.
+pub(super) fn queue(queue: &MessageQueue) -> String {
+    let MessageQueue { topic, broker_name, queue_id } = queue;
+    format!("MessageQueue [topic={topic}, brokerName={broker_name}, queueId={queue_id}]")
 }
 
 /// `MSGID: ... MessageExt [...] BODY: ...`.

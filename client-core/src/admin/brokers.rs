@@ -9,7 +9,7 @@ use ferromq_protocol::body::{
 use ferromq_protocol::code::{request, response};
 use ferromq_protocol::headers::{
     CreateTopic, DeleteSubscriptionGroup, GetConsumeStats, GetConsumerConnectionList, GetProducerConnectionList,
-    ResetOffset, TopicName, ViewBrokerStats,
+    ResetOffset, TopicName, UpdateConsumerOffset, ViewBrokerStats,
 };
 use ferromq_protocol::{java_properties, topic, Command, ExtFields, Header};
 use std::collections::BTreeMap;
@@ -143,6 +143,27 @@ impl Admin {
         let header = ResetOffset { topic: name, group, timestamp: time, is_force: force, queue_id: -1, offset: None };
         let body = self.ask(addr, code, header.to_ext()).await?.body;
         Ok(ResetOffsetBody::decode(&body).map_err(|e| unreadable(addr, code, e))?.offset_table)
+    }
+
+    /// Moves a group to an offset of one queue on one broker, also under consumers that run; 5.x brokers tell those where to go on.
+    pub async fn reset_offset_of_queue(
+        &self,
+        addr: &str,
+        group: &str,
+        name: &str,
+        queue_id: i32,
+        offset: i64,
+    ) -> Result<(), Error> {
+        let commit = UpdateConsumerOffset {
+            consumer_group: group,
+            topic: name,
+            queue_id,
+            commit_offset: offset,
+            broker_name: None,
+        };
+        self.ask(addr, request::UPDATE_CONSUMER_OFFSET, commit.to_ext()).await?;
+        let header = ResetOffset { topic: name, group, timestamp: 0, is_force: false, queue_id, offset: Some(offset) };
+        self.ask(addr, request::INVOKE_BROKER_TO_RESET_OFFSET, header.to_ext()).await.map(drop)
     }
 
     pub(super) async fn ask_with(
