@@ -161,22 +161,29 @@ impl Connection {
     /// Sends a frame, usually an answer. Never blocks: what the socket does not take at once is queued. A peer that lets
     /// more than [`Limits::outgoing_bytes_max`] queue up is disconnected.
     pub fn send(&self, frame: OutFrame) -> Result<(), ConnectionError> {
-        self.send_frames(std::iter::once(frame))
+        self.send_frames(std::iter::once(frame), true)
+    }
+
+    /// As [`Self::send`], but leaves the writing to the connection's task, which writes all that is there by then at once: for
+    /// answers that nobody hurries for and of which many come together.
+    pub fn send_soon(&self, frame: OutFrame) -> Result<(), ConnectionError> {
+        self.send_frames(std::iter::once(frame), false)
     }
 
     /// Sends several frames with one vectored write. `frames` is left empty.
     pub fn send_all(&self, frames: &mut Vec<OutFrame>) -> Result<(), ConnectionError> {
-        self.send_frames(frames.drain(..))
+        self.send_frames(frames.drain(..), true)
     }
 
-    fn send_frames(&self, frames: impl Iterator<Item = OutFrame>) -> Result<(), ConnectionError> {
+    fn send_frames(&self, frames: impl Iterator<Item = OutFrame>, write: bool) -> Result<(), ConnectionError> {
         let watches = self.received.watches();
         let mut wake = false;
-        let waiting = self.write_frames(frames.inspect(|frame| {
+        let frames = frames.inspect(|frame| {
             if watches {
                 wake = frame.opaques().fold(wake, |wake, opaque| self.received.answered(opaque) || wake);
             }
-        }))?;
+        });
+        let waiting = self.write_frames(frames, write)?;
         if wake || waiting > 0 {
             self.signal.raise();
         }
@@ -185,14 +192,18 @@ impl Connection {
 
     /// Sends the answers of a batch. Their requests are accounted for by the caller, which is the task itself.
     pub(crate) fn send_batch(&self, frames: &mut Vec<OutFrame>) -> Result<(), ConnectionError> {
-        self.write_frames(frames.drain(..)).map(|_| ())
+        self.write_frames(frames.drain(..), true).map(|_| ())
     }
 
-    /// Queues frames and writes what the socket takes. Gives the number of bytes left in the queue.
-    fn write_frames(&self, frames: impl Iterator<Item = OutFrame>) -> Result<usize, ConnectionError> {
+    /// Queues frames and, when `write` says so, writes what the socket takes. Gives the number of bytes left in the queue.
+    fn write_frames(&self, frames: impl Iterator<Item = OutFrame>, write: bool) -> Result<usize, ConnectionError> {
         let mut outgoing = self.lock_open()?;
         frames.for_each(|frame| outgoing.push(frame));
-        self.flush_locked(&mut outgoing)?;
+        if write {
+            self.flush_locked(&mut outgoing)?;
+        } else {
+            self.count_outgoing(outgoing.bytes());
+        }
         let (waiting, limit) = (outgoing.bytes(), self.limits.outgoing_bytes_max);
         drop(outgoing);
         if waiting > limit {

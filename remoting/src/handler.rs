@@ -11,11 +11,11 @@ pub trait Handler: Send + Sync + 'static {
     /// All requests decoded from one read, in order; answers to our own calls are matched by the transport itself.
     ///
     /// Answers pushed to `answers` go out in one vectored write after this call. An answer can also be given later
-    /// through [`Connection::send`]; until then the request's bytes count as in flight. One-way requests are among
+    /// through [`Connection::send`] and its like; until then the request's bytes count as in flight. One-way requests are among
     /// them ([`Command::is_oneway`]) and must not be answered. What is left in `requests` is dropped.
     ///
-    /// Headers and bodies are slices of the read buffer: what is kept for long (held pulls, registrations) should be
-    /// copied out, or a few bytes pin up to a few hundred kilobytes.
+    /// Bodies are slices of the read buffer, and headers lie in memory that others could use: what is kept for long (held
+    /// pulls, registrations) should be copied out, or a few bytes pin up to a few hundred kilobytes.
     fn requests(&self, connection: &Arc<Connection>, requests: &mut Vec<Command>, answers: &mut Vec<OutFrame>);
 
     /// The connection ended. Called once, after all calls that waited on it were told.

@@ -31,6 +31,7 @@ async fn a_request_comes_back_in_the_codec_it_was_sent_in() {
     server.shutdown().await;
 }
 
+// Answers that are given late, some at once and some soon, in any order, find their requests.
 #[tokio::test]
 async fn answers_in_reverse_order_find_their_requests() {
     let held: Mutex<Vec<Command>> = Mutex::default();
@@ -39,7 +40,10 @@ async fn answers_in_reverse_order_find_their_requests() {
         held.push(request);
         if held.len() == 50 {
             let mut frames: Vec<_> = held.drain(..).rev().map(|r| OutFrame::from(&echo_of(&r))).collect();
-            connection.send_all(&mut frames).unwrap();
+            frames.drain(..30).for_each(|frame| connection.send_soon(frame).unwrap());
+            assert!(connection.bytes_waiting() > 0, "the connection's task writes them");
+            connection.send_all(&mut frames.drain(..10).collect()).unwrap();
+            frames.into_iter().for_each(|frame| connection.send_soon(frame).unwrap());
         }
     });
     let (_server, addr) = server(Limits::default(), handler).await;

@@ -3,7 +3,7 @@ use crate::service::Refusal;
 use bytes::Bytes;
 use ferromq_protocol::code::response;
 use ferromq_protocol::{Command, Header};
-use ferromq_remoting::{Connection, OutFrame};
+use ferromq_remoting::{Connection, ConnectionError, OutFrame};
 use std::sync::Arc;
 
 /// What a handler gives back for one request.
@@ -69,10 +69,17 @@ impl Reply {
 
     /// Gives the answer through the connection. A connection that is gone needs none.
     pub fn send(self, connection: &Arc<Connection>, request: &Command) {
-        if let Some(frame) = self.into_frame(request) {
-            if let Err(error) = connection.send(frame) {
-                tracing::debug!(%error, code = request.code, "late answer not sent");
-            }
+        self.give(request, |frame| connection.send(frame));
+    }
+
+    /// As [`send`](Self::send), but together with others that go the same way soon: nobody hurries for it.
+    pub fn send_soon(self, connection: &Arc<Connection>, request: &Command) {
+        self.give(request, |frame| connection.send_soon(frame));
+    }
+
+    fn give(self, request: &Command, send: impl FnOnce(OutFrame) -> Result<(), ConnectionError>) {
+        if let Some(Err(error)) = self.into_frame(request).map(send) {
+            tracing::debug!(%error, code = request.code, "late answer not sent");
         }
     }
 }

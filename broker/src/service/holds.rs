@@ -211,9 +211,14 @@ impl Holds {
             let mut earliest: Option<Instant> = None;
             shard.topics.retain(|_, queues| {
                 queues.retain(|_, holds| {
-                    take(holds, |h| (h.until <= now || full && !(h.is_wanted)()).then_some(Wake::Expired), &mut ended);
-                    let next = holds.iter().map(|h| h.until).min();
-                    earliest = [earliest, next].into_iter().flatten().min();
+                    let ends = |hold: &Hold| {
+                        if hold.until <= now || full && !(hold.is_wanted)() {
+                            return Some(Wake::Expired);
+                        }
+                        earliest = Some(earliest.map_or(hold.until, |at| at.min(hold.until)));
+                        None
+                    };
+                    take(holds, ends, &mut ended);
                     !holds.is_empty()
                 });
                 !queues.is_empty()
@@ -284,8 +289,8 @@ impl Holds {
     }
 }
 
-/// Moves the holds for which `ends` gives a reason to `ended`; the others keep their places.
-fn take(holds: &mut Vec<Hold>, ends: impl Fn(&Hold) -> Option<Wake>, ended: &mut Vec<(Hold, Wake)>) {
+/// Moves the holds for which `ends` gives a reason to `ended`. Each is asked once.
+fn take(holds: &mut Vec<Hold>, mut ends: impl FnMut(&Hold) -> Option<Wake>, ended: &mut Vec<(Hold, Wake)>) {
     let mut at = 0;
     while at < holds.len() {
         match ends(&holds[at]) {

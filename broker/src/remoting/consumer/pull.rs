@@ -85,6 +85,8 @@ struct Kept {
     expression_type: String,
     /// The numbers of the header.
     header: PullMessage<'static>,
+    /// False when no message ended its hold: the answer goes out together with others, for thousands may end at a time.
+    hurries: bool,
 }
 
 fn kept(context: &Context<'_>, request: &Command, header: &PullMessage<'_>) -> Kept {
@@ -106,6 +108,7 @@ fn kept(context: &Context<'_>, request: &Command, header: &PullMessage<'_>) -> K
             broker_name: None,
             ..*header
         },
+        hurries: true,
     }
 }
 
@@ -131,10 +134,11 @@ impl Kept {
     }
 
     /// The hold ended: pulls again and answers, unless only messages came that the filter does not want.
-    fn again(self, service: &Weak<Service>, wake: Wake, until: Instant) {
+    fn again(mut self, service: &Weak<Service>, wake: Wake, until: Instant) {
         let Some(service) = service.upgrade().filter(|_| self.connection.is_open()) else { return };
+        self.hurries = wake == Wake::Arrived;
         if let (Err(refusal), _) | (_, Err(refusal)) = (refused(wake), room(&self.connection, 0)) {
-            return Reply::refused(&self.request, &refusal).send(&self.connection, &self.request);
+            return self.give(Reply::refused(&self.request, &refusal));
         }
         let time_left = match wake {
             Wake::Arrived => until.saturating_duration_since(Instant::now()),
@@ -149,7 +153,7 @@ impl Kept {
     fn read_disk(self, service: Arc<Service>, pass: Pass) {
         on_disk_thread(Arc::clone(&self.connection), move |_| {
             if let Err(refusal) = room(&self.connection, 0) {
-                return Reply::refused(&self.request, &refusal).send(&self.connection, &self.request);
+                return self.give(Reply::refused(&self.request, &refusal));
             }
             let pass = Pass { blocking: true, ..pass };
             let result = self.run(&service, pass);
@@ -188,7 +192,14 @@ impl Kept {
             Ok(Pulled::Cold) => Reply::refused(&self.request, &Refusal::system_error("store getMessage return null")),
             Err(refused) => Reply::Command(refusal(&self.request, &refused)),
         };
-        reply.send(&self.connection, &self.request);
+        self.give(reply);
+    }
+
+    fn give(&self, reply: Reply) {
+        match self.hurries {
+            true => reply.send(&self.connection, &self.request),
+            false => reply.send_soon(&self.connection, &self.request),
+        }
     }
 }
 
