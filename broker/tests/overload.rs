@@ -8,7 +8,7 @@ use ferromq_protocol::code::request;
 use ferromq_protocol::{frame, Codec, Command, ExtFields};
 use ferromq_store::faults::{mount, Effect, Faults, Verdict};
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use support::{Send, TestBroker, DEADLINE};
@@ -227,32 +227,53 @@ async fn filled() -> TestBroker {
     broker
 }
 
-// Clients that ask for messages and never read what they get keep a bounded amount of memory, and others are served.
+/// Clients that ask this without end and never read an answer keep a bounded amount of memory, others are served, and the broker reads no
+/// more requests of them than it can keep the answers of.
 #[cfg(target_os = "linux")]
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_client_that_never_reads_cannot_grow_our_memory() {
+async fn never_reads(command: Command) {
     const DEAF: usize = 4;
-    const PULLS: usize = 3000;
+    const AT_ONCE: usize = 64;
     let broker = filled().await;
     assert!(!broker.pull("T", 0, 0).await.is_empty());
     let before = anonymous_bytes();
+    let asked = Arc::new(AtomicUsize::new(0));
     let mut deaf = Vec::new();
     for _ in 0..DEAF {
-        let raw = Raw::connect(&broker).await;
-        let (bytes, (read, mut write)) = (encoded(pull(0, 0, 0), 1).repeat(PULLS), raw.socket.into_split());
-        // The broker stops taking them at some point, so that this may never end.
-        let writing = tokio::spawn(async move { write.write_all(&bytes).await });
+        let (requests, asked) = (encoded(command.clone(), 1).repeat(AT_ONCE), Arc::clone(&asked));
+        let (read, mut write) = Raw::connect(&broker).await.socket.into_split();
+        let writing = tokio::spawn(async move {
+            while write.write_all(&requests).await.is_ok() {
+                asked.fetch_add(AT_ONCE, Ordering::Relaxed);
+            }
+        });
         deaf.push((read, writing));
     }
-    for _ in 0..50 {
-        assert_eq!(broker.send(Send::to("T")).await.code, 0);
-        assert!(!broker.pull("T", 0, 0).await.is_empty());
+    let deadline = Instant::now() + DEADLINE;
+    loop {
+        let at_first = asked.load(Ordering::Relaxed);
+        for _ in 0..50 {
+            assert_eq!(broker.send(Send { queue_id: 3, ..Send::to("T") }).await.code, 0);
+            assert!(!broker.pull("T", 0, 0).await.is_empty());
+        }
+        if asked.load(Ordering::Relaxed) == at_first && at_first > 0 {
+            break;
+        }
+        assert!(Instant::now() < deadline, "the broker goes on reading");
     }
-    // Unbounded it would be 3 GB.
+    // Unbounded, answers with messages would be gigabytes.
     let grown = anonymous_bytes().saturating_sub(before);
-    assert!(grown < 100_000_000, "{grown} bytes more");
+    assert!(grown < 100_000_000, "{grown} bytes more because of request {}", command.code);
     deaf.into_iter().for_each(|(_, writing)| writing.abort());
     broker.stop().await;
+}
+
+// Clients that never read cannot grow our memory, whether they ask for messages or send some.
+#[cfg(target_os = "linux")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_that_never_reads_cannot_grow_our_memory() {
+    for command in [pull(0, 0, 0), send(b"x")] {
+        never_reads(command).await;
+    }
 }
 
 // A connection whose client has spoken once and is silent since keeps a few kilobytes.
