@@ -172,6 +172,20 @@ public class Operator {
         }
         Thread.sleep(200); // what was consumed is taken off the queues a moment after the listener returned
         consumer.getDefaultMQPushConsumerImpl().persistConsumerOffset();
+        // The tools ask for the route of the retry topic, which the broker makes with the first heartbeat and registers when it likes.
+        while (!isRouted("%RETRY%" + group) && System.nanoTime() < deadline) {
+            Thread.sleep(20);
+        }
         VALUES.put("client", consumer.getDefaultMQPushConsumerImpl().getmQClientFactory().getClientId());
+    }
+
+    static boolean isRouted(String topic) {
+        try {
+            consumer.getDefaultMQPushConsumerImpl().getmQClientFactory().getMQClientAPIImpl()
+                .getTopicRouteInfoFromNameServer(topic, 3000);
+            return true;
+        } catch (Exception e) {
+            return false;
+        }
     }
 }
