@@ -1,5 +1,5 @@
 //! What the interop tests share: skipping with a reason, reading the lines of `Peer`, checking them.
-#![allow(dead_code)] // each test file uses its part
+#![allow(dead_code, clippy::unwrap_used, reason = "tests; each program uses its part")]
 use ferromq_interop::{missing_tools, Apache, HeaderCodec, Java, JavaError, PeerOptions, Process, Release};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
