@@ -140,24 +140,17 @@ impl Dispatch {
         Some(Turn(state))
     }
 
+    /// The turn of a thread that has appended before, if it gets it or has to take it.
+    fn next_turn(&self) -> Option<Turn<'_>> {
+        // Pairs with the fence in `drain`: either we get the lock, or its holder sees what we appended.
+        fence(Ordering::SeqCst);
+        let state = self.state.try_lock();
+        state.or_else(|| (self.backlog() > BACKLOG_MAX).then(|| self.state.lock())).map(Turn)
+    }
+
     /// Dispatches all that is there, unless another thread is doing it and will see it. Not with synchronous flush.
-    pub fn drain(&self, turn: Option<Turn<'_>>) {
-        if let Some(Turn(mut state)) = turn {
-            self.round(&mut state);
-            MutexGuard::unlock_fair(state);
-            fence(Ordering::SeqCst);
-            if self.is_idle() || self.failing.load(Ordering::Acquire) {
-                return;
-            }
-        }
-        loop {
-            // Pairs with the fence below: either we get the lock, or its holder sees what we appended.
-            fence(Ordering::SeqCst);
-            let mut state = match self.state.try_lock() {
-                Some(state) => state,
-                None if self.backlog() > BACKLOG_MAX => self.state.lock(),
-                None => return,
-            };
+    pub fn drain(&self, mut turn: Option<Turn<'_>>) {
+        while let Some(Turn(mut state)) = turn.take().or_else(|| self.next_turn()) {
             self.round(&mut state);
             // An appender that waits takes over.
             MutexGuard::unlock_fair(state);

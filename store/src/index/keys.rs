@@ -39,54 +39,17 @@ impl<'a> KnownProperties<'a> {
     /// As `properties::get` finds each: of equal names the last one wins, an empty value is none.
     pub fn of(text: &'a str) -> Self {
         let mut known = Self::default();
-        let mut start = 0;
-        for_each_place(ENTRY_END, text.as_bytes(), |end| {
-            known.take(text.get(start..end).unwrap_or_default());
-            start = end + 1;
-        });
-        known.take(text.get(start..).unwrap_or_default());
-        known
-    }
-
-    /// Looks at one entry.
-    #[inline]
-    fn take(&mut self, entry: &'a str) {
-        // By the first letter, for most entries are none of these.
-        let (behind_name, place) = match entry.as_bytes().first() {
-            Some(b'U') => (entry.strip_prefix(properties::UNIQ_KEY), &mut self.unique_key),
-            Some(b'K') => (entry.strip_prefix(properties::KEYS), &mut self.keys),
-            Some(b'T') => (entry.strip_prefix(properties::TAGS), &mut self.tags),
-            _ => return,
-        };
-        let value = behind_name.and_then(|rest| rest.strip_prefix(NAME_END));
-        if let Some(value) = value.filter(|value| !value.is_empty()) {
+        for (name, value) in properties::iter(text) {
+            let place = match name {
+                properties::UNIQ_KEY => &mut known.unique_key,
+                properties::KEYS => &mut known.keys,
+                properties::TAGS => &mut known.tags,
+                _ => continue,
+            };
             *place = Some(value);
         }
+        known
     }
-}
-
-/// Ends the name of a property.
-const NAME_END: char = '\u{1}';
-/// Ends a property.
-const ENTRY_END: u8 = 2;
-
-/// Tells where `wanted` stands in `bytes`. Eight bytes at a time: this is on the way of every message.
-#[inline]
-fn for_each_place(wanted: u8, bytes: &[u8], mut found: impl FnMut(usize)) {
-    const LOW_BITS: u64 = u64::from_ne_bytes([0x7f; 8]);
-    let eights = bytes.chunks_exact(8);
-    let rest = eights.remainder();
-    for (number, eight) in eights.enumerate() {
-        let differs = eight.try_into().map_or(0, u64::from_le_bytes) ^ u64::from_ne_bytes([wanted; 8]);
-        // The top bit of each byte that is zero, and no other bit.
-        let mut equal = !(((differs & LOW_BITS) + LOW_BITS) | differs | LOW_BITS);
-        while equal != 0 {
-            found(number * 8 + equal.trailing_zeros() as usize / 8);
-            equal &= equal - 1;
-        }
-    }
-    let from = bytes.len() - rest.len();
-    rest.iter().enumerate().filter(|(_, byte)| **byte == wanted).for_each(|(at, _)| found(from + at));
 }
 
 /// Adds the index entries of one record to `out`, in the order in which they are to be written.
