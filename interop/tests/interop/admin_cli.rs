@@ -2,8 +2,8 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 use crate::mqadmin::transcript::{self, compare, Step};
-use crate::support::{our_binary, skipped, Clients};
-use ferromq_interop::{Apache, HeaderCodec, Java, Release};
+use crate::support::{apache, our_binary, skipped, Clients};
+use ferromq_interop::{HeaderCodec, Java, Release};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -38,12 +38,8 @@ fn our_mqadmin_prints_what_the_official_one_prints() {
         return;
     }
     let folder = tempfile::tempdir().unwrap();
-    let path = |name: &str| folder.path().join(name);
     let release = Release::V5_4_0;
-    let namesrv = Apache::name_server(release, &path("namesrv")).unwrap();
-    let settings = "waitTimeMillsInSendQueue=60000";
-    let broker =
-        Apache::broker(release, &path("broker"), &path("data"), "broker-a", &namesrv.address, settings).unwrap();
+    let (namesrv, broker) = apache(release, folder.path(), "broker-a", "waitTimeMillsInSendQueue=60000");
     let steps = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/interop/mqadmin").join("same.txt");
     let values = [("namesrv", namesrv.address.as_str()), ("broker", broker.address.as_str())];
     // Clients that both tools find connected.

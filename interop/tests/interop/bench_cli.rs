@@ -1,8 +1,8 @@
 //! `ferromq bench` measures Apache's brokers as it measures ours.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
-use crate::support::{our_binary, skipped};
-use ferromq_interop::{Apache, Release};
+use crate::support::{apache, our_binary, skipped};
+use ferromq_interop::Release;
 use serde_json::Value;
 use std::path::Path;
 use std::process::Command;
@@ -23,12 +23,8 @@ fn bench_works_with_apaches_broker() {
         return;
     }
     let folder = tempfile::tempdir().unwrap();
-    let path = |name: &str| folder.path().join(name);
-    let release = Release::V5_4_0;
-    let namesrv = Apache::name_server(release, &path("namesrv")).unwrap();
     let settings = "waitTimeMillsInSendQueue=60000";
-    let _broker =
-        Apache::broker(release, &path("broker"), &path("data"), "broker-a", &namesrv.address, settings).unwrap();
+    let (namesrv, _broker) = apache(Release::V5_4_0, folder.path(), "broker-a", settings);
     let tool = our_binary();
     let runs =
         [("producer", "stored", &["--rate", "5000"][..]), ("consumer", "stored", &[]), ("end-to-end", "both", &[])];

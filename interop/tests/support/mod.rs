@@ -56,15 +56,17 @@ macro_rules! with_clients {
     };
 }
 
-/// Apache's name server and its broker `apache-a`, with everything they keep in `folder`.
+/// Apache's name server and a broker of this name with settings of its own, with everything they keep in `folder`.
+pub fn apache(release: Release, folder: &Path, name: &str, settings: &str) -> (Apache, Apache) {
+    let namesrv = Apache::name_server(release, folder).unwrap();
+    let broker = Apache::broker(release, folder, &folder.join("data"), name, &namesrv.address, settings).unwrap();
+    (namesrv, broker)
+}
+
+/// The same with the broker `apache-a`, for a scenario that is a task.
 pub async fn apache_pair(release: Release, folder: &Path) -> (Apache, Apache) {
-    let path = folder.to_path_buf();
-    let start = move || {
-        let ns = Apache::name_server(release, &path).unwrap();
-        let broker = Apache::broker(release, &path, &path.join("data"), "apache-a", &ns.address, "").unwrap();
-        (ns, broker)
-    };
-    tokio::task::spawn_blocking(start).await.unwrap()
+    let folder = folder.to_path_buf();
+    tokio::task::spawn_blocking(move || apache(release, &folder, "apache-a", "")).await.unwrap()
 }
 
 /// The `ferromq` program, built.
