@@ -2,6 +2,7 @@
 //!
 //! Threads and locks: runs on the tasks of the connections. The tables' lock is held for the time of one change or one
 //! look-up; what writes files runs on a blocking thread and answers from there.
+mod answers;
 mod broker;
 mod settings;
 mod topic;
@@ -9,6 +10,7 @@ mod topic;
 use crate::kv::KvConfig;
 use crate::tables::{MinBrokerChange, Tables};
 use crate::NameServerConfig;
+use answers::Answers;
 use bytes::Bytes;
 use ferromq_protocol::code::{request as req, response as res};
 use ferromq_protocol::headers::NotifyMinBrokerIdChange;
@@ -124,7 +126,6 @@ impl Service {
 
     fn answer(&self, connection: &Arc<Connection>, request: &Command) -> Outcome {
         match request.code {
-            req::GET_ROUTEINFO_BY_TOPIC => self.route(request),
             req::REGISTER_BROKER => self.register_broker(connection, request),
             req::UNREGISTER_BROKER => self.unregister_broker(request),
             req::QUERY_DATA_VERSION => self.query_data_version(request),
@@ -157,14 +158,18 @@ pub(crate) struct Requests(pub(crate) Arc<Service>);
 
 impl Handler for Requests {
     fn requests(&self, connection: &Arc<Connection>, requests: &mut Vec<Command>, answers: &mut Vec<OutFrame>) {
-        for request in requests.drain(..) {
-            let answer = match self.0.answer(connection, &request) {
-                Ok(Answer::Now(answer)) => answer,
-                Ok(Answer::Later) => continue,
-                Err(Refusal(code, remark)) => Command::response_to(&request, code, Some(remark)),
-            };
-            if !request.is_oneway() {
-                answers.push(OutFrame::from(&answer));
+        let mut answers = Answers::to(answers);
+        for run in requests.chunk_by(|one, next| topic::asks_for_route(one) == topic::asks_for_route(next)) {
+            if run.first().is_some_and(topic::asks_for_route) {
+                self.0.routes(run, &mut answers);
+                continue;
+            }
+            for request in run {
+                match self.0.answer(connection, request) {
+                    Ok(Answer::Now(answer)) => answers.push(request, &answer),
+                    Ok(Answer::Later) => {}
+                    Err(refusal) => answers.refuse(request, refusal),
+                }
             }
         }
     }

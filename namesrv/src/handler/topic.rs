@@ -1,4 +1,5 @@
 //! Requests about topics: routes, lists, removal (broker.md 1.6 to 1.8).
+use super::answers::Answers;
 use super::{done, with_body, Outcome, Refusal, Service};
 use crate::kv::ORDER_TOPIC_CONFIG;
 use crate::tables::RouteOptions;
@@ -12,33 +13,47 @@ const STANDARD_SINCE_VERSION: i32 = 401;
 /// What the reference adds to the remark of a missing route. Operators follow it.
 const HELP: &str = "\nSee https://rocketmq.apache.org/docs/bestPractice/06FAQ for further details.";
 
+/// Routes answered before the tables are given free for a moment: those that register wait no longer than that.
+const ROUTES_PER_LOCK: usize = 64;
+
+/// True for 105.
+pub(super) fn asks_for_route(request: &Command) -> bool {
+    request.code == req::GET_ROUTEINFO_BY_TOPIC
+}
+
+fn no_route(topic: Option<&str>) -> Refusal {
+    let topic = topic.unwrap_or("null");
+    Refusal(res::TOPIC_NOT_EXIST, format!("No topic route info in name server for the topic: {topic}{HELP}"))
+}
+
 impl Service {
-    /// 105.
-    pub(super) fn route(&self, request: &Command) -> Outcome {
-        let topic = request.ext.get("topic");
-        let is_true = |name| request.ext.get(name).is_some_and(|v| v.eq_ignore_ascii_case("true"));
+    /// A run of 105, none or many of the same topic. Their answers were encoded when the routes last changed.
+    pub(super) fn routes(&self, requests: &[Command], answers: &mut Answers<'_>) {
         let (order, acting_master, ready) = {
             let config = self.config.read();
             let ready =
                 !config.need_wait_for_service || self.now_ms() >= config.wait_seconds_for_service.saturating_mul(1000);
             (config.order_message_enable || config.cluster_test, config.support_acting_master, ready)
         };
-        if !ready {
-            return Err(Refusal(res::SYSTEM_ERROR, "name server not ready".into()));
-        }
-        let options = RouteOptions {
-            standard: request.version >= STANDARD_SINCE_VERSION || is_true("acceptStandardJsonOnly"),
-            zone: request.ext.get("__ZONE_NAME").filter(|zone| !zone.is_empty() && is_true("__ZONE_MODE")),
-            order_conf: topic.filter(|_| order).and_then(|topic| self.kv.get(ORDER_TOPIC_CONFIG, topic)),
-            acting_master,
-        };
-        let route = topic.and_then(|topic| self.tables.read().route(topic, &options));
-        match route {
-            Some(route) => with_body(request, route),
-            None => {
-                let topic = topic.unwrap_or("null");
-                let remark = format!("No topic route info in name server for the topic: {topic}{HELP}");
-                Err(Refusal(res::TOPIC_NOT_EXIST, remark))
+        for requests in requests.chunks(ROUTES_PER_LOCK) {
+            let tables = self.tables.read();
+            for request in requests {
+                if !ready {
+                    answers.refuse(request, Refusal(res::SYSTEM_ERROR, "name server not ready".into()));
+                    continue;
+                }
+                let topic = request.ext.get("topic");
+                let is_true = |name| request.ext.get(name).is_some_and(|v| v.eq_ignore_ascii_case("true"));
+                let options = RouteOptions {
+                    standard: request.version >= STANDARD_SINCE_VERSION || is_true("acceptStandardJsonOnly"),
+                    zone: request.ext.get("__ZONE_NAME").filter(|zone| !zone.is_empty() && is_true("__ZONE_MODE")),
+                    order_conf: topic.filter(|_| order).and_then(|topic| self.kv.get(ORDER_TOPIC_CONFIG, topic)),
+                    acting_master,
+                };
+                match topic.and_then(|topic| tables.route(topic, &options)) {
+                    Some(route) => answers.succeed(request, &route),
+                    None => answers.refuse(request, no_route(topic)),
+                }
             }
         }
     }

@@ -1,6 +1,6 @@
 //! How brokers leave: by request, by silence, by a closed connection; and who is told (broker.md 1.5, 1.10).
 use super::register::key;
-use super::{Live, LiveKey, Tables, PERM_WRITE};
+use super::{Live, LiveKey, Tables, Topic, PERM_WRITE};
 use std::collections::BTreeSet;
 
 /// A group whose lowest broker id changed, and the addresses to be told (broker.md 1.10).
@@ -31,7 +31,7 @@ impl Tables {
         if broker.broker_addrs.len() == before {
             return None;
         }
-        self.routes_changed();
+        self.broker_changed(broker_name);
         let broker = self.brokers.get(broker_name)?;
         if broker.broker_addrs.is_empty() {
             self.remove_broker(broker_name);
@@ -56,29 +56,24 @@ impl Tables {
 
     /// Takes the broker's queues out of the chosen topics; topics without queues go.
     pub(super) fn remove_queues(&mut self, broker_name: &str, chosen: impl Fn(&str) -> bool) {
-        let mut changed = false;
-        self.topics.retain(|topic, brokers| {
-            if chosen(topic) {
-                changed |= brokers.remove(broker_name).is_some();
+        let topics = &mut self.topics;
+        self.mappings.retain(|name, brokers| {
+            if chosen(name) && brokers.remove(broker_name).is_some() {
+                topics.get_mut(name).into_iter().for_each(Topic::route_changed);
             }
             !brokers.is_empty()
         });
-        self.mappings.retain(|topic, brokers| {
-            if chosen(topic) {
-                changed |= brokers.remove(broker_name).is_some();
+        topics.retain(|name, topic| {
+            if chosen(name) {
+                topic.remove(broker_name);
             }
-            !brokers.is_empty()
+            !topic.queues().is_empty()
         });
-        if changed {
-            self.routes_changed();
-        }
     }
 
     fn forbid_writing(&mut self, broker_name: &str) {
-        for brokers in self.topics.values_mut() {
-            if let Some(queues) = brokers.get_mut(broker_name) {
-                queues.perm &= !PERM_WRITE;
-            }
+        for topic in self.topics.values_mut() {
+            topic.change_permission(broker_name, |perm| perm & !PERM_WRITE);
         }
     }
 

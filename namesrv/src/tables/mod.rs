@@ -4,7 +4,7 @@
 //! Invariants
 //! * A broker name is in `brokers` exactly as long as it has an address, and then in its cluster's set.
 //! * A topic is in `topics` exactly as long as a broker has queues of it.
-//! * `routes` holds encoded answers of the present state only: whatever changes a route empties it.
+//! * A topic holds its route encoded, of the present state only: whatever changes a route makes its topics forget it.
 mod leave;
 mod permission;
 mod query;
@@ -12,15 +12,15 @@ mod register;
 mod route;
 #[cfg(test)]
 mod tests;
+mod topic;
 
 pub use leave::MinBrokerChange;
 pub use register::{Registered, Registration, Rejected};
 pub use route::RouteOptions;
 
-use bytes::Bytes;
-use ferromq_protocol::body::{BrokerData, DataVersion, QueueData, TopicQueueMappingInfo};
-use parking_lot::Mutex;
+use ferromq_protocol::body::{BrokerData, DataVersion, TopicQueueMappingInfo};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use topic::Topic;
 
 /// Permission bit of writing.
 const PERM_WRITE: i32 = 2;
@@ -41,18 +41,11 @@ struct Live {
 /// Cluster and address.
 type LiveKey = (String, String);
 
-/// The encoded route of a topic: for old clients, and in standard JSON.
-#[derive(Debug, Default)]
-struct EncodedRoute {
-    java: Option<Bytes>,
-    standard: Option<Bytes>,
-}
-
 /// Everything the name server knows of topics and brokers.
 #[derive(Debug, Default)]
 pub struct Tables {
-    /// topic → broker name → queues.
-    topics: HashMap<String, BTreeMap<String, QueueData>>,
+    /// topic → queues by broker name, and the encoded route.
+    topics: HashMap<String, Topic>,
     /// broker name → cluster and addresses by id.
     brokers: HashMap<String, BrokerData>,
     /// cluster → broker names.
@@ -60,13 +53,12 @@ pub struct Tables {
     live: HashMap<LiveKey, Live>,
     /// topic → broker name → mapping of a static topic.
     mappings: HashMap<String, BTreeMap<String, TopicQueueMappingInfo>>,
-    /// Filled by readers, emptied by writers.
-    routes: Mutex<HashMap<String, EncodedRoute>>,
 }
 
 impl Tables {
-    /// Something that routes show has changed.
-    fn routes_changed(&mut self) {
-        self.routes.get_mut().clear();
+    /// What routes show of a broker has changed.
+    fn broker_changed(&mut self, broker_name: &str) {
+        let of_broker = self.topics.values_mut().filter(|topic| topic.queues().contains_key(broker_name));
+        of_broker.for_each(Topic::route_changed);
     }
 }

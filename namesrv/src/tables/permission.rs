@@ -17,13 +17,7 @@ impl Tables {
     }
 
     fn change_permission(&mut self, broker_name: &str, change: impl Fn(i32) -> i32) -> i32 {
-        let mut count = 0;
-        for queues in self.topics.values_mut().filter_map(|brokers| brokers.get_mut(broker_name)) {
-            queues.perm = change(queues.perm);
-            count += 1;
-        }
-        self.routes_changed();
-        count
+        self.topics.values_mut().map(|topic| i32::from(topic.change_permission(broker_name, &change))).sum()
     }
 
     /// 216: forgets a topic, or its queues on the brokers of one cluster.
@@ -31,7 +25,6 @@ impl Tables {
         let Some(cluster) = cluster.filter(|c| !c.is_empty()) else {
             self.topics.remove(topic);
             self.mappings.remove(topic);
-            self.routes_changed();
             return;
         };
         let names: Vec<String> = self.clusters.get(cluster).into_iter().flatten().cloned().collect();
@@ -45,8 +38,7 @@ impl Tables {
         if queues.is_empty() || queues.iter().any(|q| !self.brokers.contains_key(&q.broker_name)) {
             return;
         }
-        let brokers = self.topics.entry(topic.to_owned()).or_default();
-        brokers.extend(queues.iter().map(|q| (q.broker_name.clone(), q.clone())));
-        self.routes_changed();
+        let topic = self.topics.entry(topic.to_owned()).or_default();
+        queues.iter().for_each(|queues| topic.put(queues.clone()));
     }
 }

@@ -23,7 +23,7 @@ impl Tables {
     /// 224: topics with queues on a broker of the cluster.
     pub fn topics_of_cluster(&self, cluster: &str) -> TopicList {
         let Some(names) = self.clusters.get(cluster) else { return TopicList::default() };
-        let listed = self.topics.iter().filter(|(_, brokers)| brokers.keys().any(|name| names.contains(name)));
+        let listed = self.topics.iter().filter(|(_, topic)| topic.queues().keys().any(|name| names.contains(name)));
         TopicList { topic_list: sorted(listed.map(|(topic, _)| topic.clone())), ..TopicList::default() }
     }
 
@@ -49,7 +49,7 @@ impl Tables {
 
     /// Topics whose first queues satisfy the condition.
     fn topics_where(&self, condition: impl Fn(&QueueData) -> bool) -> TopicList {
-        let listed = self.topics.iter().filter(|(_, brokers)| brokers.values().next().is_some_and(&condition));
+        let listed = self.topics.iter().filter(|(_, topic)| topic.queues().values().next().is_some_and(&condition));
         TopicList { topic_list: sorted(listed.map(|(topic, _)| topic.clone())), ..TopicList::default() }
     }
 

@@ -1,5 +1,5 @@
 //! Registration of brokers and their signs of life (broker.md 1.3, 1.4).
-use super::{Live, LiveKey, MinBrokerChange, Tables, PERM_WRITE};
+use super::{Live, LiveKey, MinBrokerChange, Tables, Topic, PERM_WRITE};
 use ferromq_protocol::body::{BrokerData, DataVersion, QueueData, TopicConfig, TopicConfigTable};
 
 /// A broker that gives no time-out of its own is dropped after this many silent milliseconds.
@@ -99,7 +99,7 @@ impl Tables {
         broker.broker_addrs.retain(|id, addr| *id == new.broker_id || addr != new.broker_addr);
         broker.broker_addrs.insert(new.broker_id, new.broker_addr.to_owned());
         if *broker != before {
-            self.routes_changed();
+            self.broker_changed(new.broker_name);
         }
         holder.is_none()
     }
@@ -113,9 +113,8 @@ impl Tables {
             self.remove_queues(new.broker_name, |topic| !kept.contains_key(topic));
         }
         let acting = is_prime_slave && self.brokers.get(new.broker_name).is_some_and(|b| b.enable_acting_master);
-        let mut routes_changed = false;
         for (topic, config) in &new.topics.topic_config_table {
-            let known = self.topics.get(topic).is_some_and(|brokers| brokers.contains_key(new.broker_name));
+            let known = self.topics.get(topic).is_some_and(|topic| topic.queues().contains_key(new.broker_name));
             if !changed && known {
                 continue;
             }
@@ -123,17 +122,13 @@ impl Tables {
             if acting {
                 queues.perm &= !PERM_WRITE;
             }
-            let brokers = self.topics.entry(topic.clone()).or_default();
-            routes_changed |= brokers.insert(new.broker_name.to_owned(), queues.clone()) != Some(queues);
+            self.topics.entry(topic.clone()).or_default().put(queues);
         }
         if changed {
             for (topic, mapping) in mappings.into_iter().flatten() {
-                let brokers = self.mappings.entry(topic.clone()).or_default();
-                routes_changed |= brokers.insert(mapping.bname.clone(), mapping.clone()).as_ref() != Some(mapping);
+                self.mappings.entry(topic.clone()).or_default().insert(mapping.bname.clone(), mapping.clone());
+                self.topics.get_mut(topic).into_iter().for_each(Topic::route_changed);
             }
-        }
-        if routes_changed {
-            self.routes_changed();
         }
     }
 

@@ -2,6 +2,7 @@
 use super::Tables;
 use bytes::Bytes;
 use ferromq_protocol::body::{BrokerData, TopicRouteData};
+use std::borrow::Cow;
 
 /// Topics by which groups of brokers keep in step; they get no acting master.
 const SYNC_TOPIC_PREFIX: &str = "rmq_sys_SYNC_BROKER_MEMBER_";
@@ -21,29 +22,24 @@ pub struct RouteOptions<'a> {
 
 impl Tables {
     /// The encoded route; `None` when no broker has the topic.
-    pub fn route(&self, topic: &str, options: &RouteOptions<'_>) -> Option<Bytes> {
+    pub fn route(&self, topic: &str, options: &RouteOptions<'_>) -> Option<Cow<'_, Bytes>> {
+        let kept = self.topics.get(topic)?.encoded(options.standard);
         // What depends on more than the topic is rare, and encoded each time.
         let plain = options.zone.is_none() && options.order_conf.is_none() && !options.acting_master;
-        if plain {
-            let routes = self.routes.lock();
-            let encoded = routes.get(topic).and_then(|r| if options.standard { &r.standard } else { &r.java }.clone());
-            if encoded.is_some() {
-                return encoded;
-            }
+        if let Some(encoded) = kept.get().filter(|_| plain) {
+            return Some(Cow::Borrowed(encoded));
         }
         let encoded = self.route_data(topic, options)?.encode(options.standard);
         if plain {
-            // Still the present state: the caller holds the tables' lock.
-            let mut routes = self.routes.lock();
-            let route = routes.entry(topic.to_owned()).or_default();
-            *(if options.standard { &mut route.standard } else { &mut route.java }) = Some(encoded.clone());
+            // Still the present state: nobody changes it while we look at it.
+            return Some(Cow::Borrowed(kept.get_or_init(|| encoded)));
         }
-        Some(encoded)
+        Some(Cow::Owned(encoded))
     }
 
     /// The route as a value.
     pub fn route_data(&self, topic: &str, options: &RouteOptions<'_>) -> Option<TopicRouteData> {
-        let queues = self.topics.get(topic)?;
+        let queues = self.topics.get(topic)?.queues();
         let brokers: Vec<BrokerData> = queues.keys().filter_map(|name| self.brokers.get(name)).cloned().collect();
         if brokers.is_empty() {
             return None;
@@ -66,7 +62,7 @@ impl Tables {
 
     /// Moves the lowest slave to id 0 when the group has no master and its queues cannot be written.
     fn appoint_master(&self, topic: &str, broker: &mut BrokerData) {
-        let queues = self.topics.get(topic).and_then(|brokers| brokers.get(&broker.broker_name));
+        let queues = self.topics.get(topic).and_then(|topic| topic.queues().get(&broker.broker_name));
         let writable = queues.is_some_and(|q| q.perm & super::PERM_WRITE != 0);
         if !broker.enable_acting_master || broker.master().is_some() || writable {
             return;
