@@ -36,7 +36,9 @@ pub fn name(ordinal: i32) -> Option<&'static str> {
 
 /// The ordinal of a name in any case; [`UNKNOWN`] for a name that does not exist.
 pub fn ordinal(name: &str) -> i32 {
-    NAMES.iter().position(|n| n.eq_ignore_ascii_case(name)).map_or(UNKNOWN, |o| o as i32)
+    // Peers write the names as they stand here, nearly always.
+    let exact = NAMES.iter().position(|n| *n == name);
+    exact.or_else(|| NAMES.iter().position(|n| n.eq_ignore_ascii_case(name))).map_or(UNKNOWN, |o| o as i32)
 }
 
 #[cfg(test)]

@@ -71,6 +71,20 @@ impl<'a> Scanner<'a> {
         found
     }
 
+    /// The byte behind the next one; 0 at the end.
+    #[inline]
+    pub(crate) fn second(&self) -> u8 {
+        self.bytes.get(self.at + 1).copied().unwrap_or(0)
+    }
+
+    /// Takes `text` if it comes next, without blanks before it.
+    #[inline]
+    pub(crate) fn take_all<const N: usize>(&mut self, text: &[u8; N]) -> bool {
+        let found = self.bytes.get(self.at..).and_then(|rest| rest.first_chunk::<N>()) == Some(text);
+        self.at += if found { N } else { 0 };
+        found
+    }
+
     #[inline]
     pub(crate) fn require(&mut self, byte: u8, what: &'static str) -> Result<(), JsonError> {
         if self.take(byte) {
