@@ -14,51 +14,28 @@ pub const PROPERTY_SEPARATOR: char = '\u{2}';
 /// Most bytes of the text: its length travels as a signed 16-bit number.
 pub const PROPERTIES_BYTES_MAX: usize = i16::MAX as usize;
 
-/// The value of `name`, if there is one. Always inlined: with a name that is known, comparing costs an instruction or two.
+/// The value of `name`, if there is one. Always inlined: with a name that is known, comparing costs an instruction or two. Brokers
+/// look up about ten names per message.
 #[inline(always)]
 pub fn get<'a>(text: &'a str, name: &str) -> Option<&'a str> {
-    let bytes = text.as_bytes();
-    // Behind the last separator there is mostly nothing.
-    let mut end = bytes.len() - usize::from(bytes.last() == Some(&2));
-    // From the back: of equal names the last one wins.
+    let (bytes, first) = (text.as_bytes(), *name.as_bytes().first()?);
+    let mut end = bytes.len();
+    // From the back: of equal names the last one wins. Only entries with the first letter of the name are looked at.
     loop {
-        let start = last_separator(&bytes[..end]).map_or(0, |at| at + 1);
-        let value = bytes[start..end].strip_prefix(name.as_bytes()).and_then(|rest| rest.strip_prefix(&[1]));
-        if value.is_some_and(|value| !value.is_empty()) && !name.is_empty() {
-            return text.get(start + name.len() + 1..end);
+        let start = find::last_pair(bytes, end, PROPERTY_SEPARATOR as u8, first).unwrap_or(0);
+        let named = bytes.get(start..).and_then(|entry| entry.strip_prefix(name.as_bytes())?.strip_prefix(&[1]));
+        if named.is_some() {
+            let value = start + name.len() + 1;
+            let value_end = find::byte(bytes, value, PROPERTY_SEPARATOR as u8);
+            if value_end > value {
+                return text.get(value..value_end);
+            }
         }
-        end = start.checked_sub(1)?;
-    }
-}
-
-/// Where the last 0x02 lies. Sixteen bytes at a time: brokers look up about ten names per message.
-#[inline]
-fn last_separator(bytes: &[u8]) -> Option<usize> {
-    let mut rest = bytes;
-    while let Some((before, chunk)) = rest.split_last_chunk::<16>() {
-        if let Some(at) = last_separator_in(u128::from_le_bytes(*chunk)) {
-            return Some(before.len() + at);
+        if start == 0 {
+            return None;
         }
-        rest = before;
+        end = start;
     }
-    if let Some((before, chunk)) = rest.split_last_chunk::<8>() {
-        if let Some(at) = last_separator_in(u64::from_le_bytes(*chunk).into()) {
-            return Some(before.len() + at);
-        }
-        rest = before;
-    }
-    rest.iter().rposition(|byte| *byte == 2)
-}
-
-/// Which of sixteen bytes, the lowest first, is the last 0x02.
-#[inline]
-fn last_separator_in(chunk: u128) -> Option<usize> {
-    const LOW_BITS: u128 = u128::from_le_bytes([0x7F; 16]);
-    const SEPARATORS: u128 = u128::from_le_bytes([2; 16]);
-    // The high bit of exactly those bytes that are separators.
-    let word = chunk ^ SEPARATORS;
-    let hits = !(((word & LOW_BITS) + LOW_BITS) | word | LOW_BITS);
-    (hits != 0).then(|| 15 - (hits.leading_zeros() / 8) as usize)
 }
 
 /// All entries that count, in the order of the text; repeated names are given as often as they stand there.
