@@ -109,11 +109,10 @@ impl ExtFields {
     }
 
     /// Puts the header of a frame before the texts that were kept, for fields whose ranges say so.
-    pub(crate) fn over(mut self, header: &str) -> Self {
+    pub(crate) fn lay_over(&mut self, header: &str) {
         if !self.is_empty() {
             self.memory.text.insert_str(0, header);
         }
-        self
     }
 
     /// Adds a field whose texts lie at these ranges.

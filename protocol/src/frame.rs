@@ -109,7 +109,14 @@ impl Fixed {
 /// Takes one complete frame off the front of `buf`. `Ok(None)`: more bytes are needed, `buf` is unchanged. `limit` is
 /// the largest frame with its length word. After an error the connection must be closed.
 pub fn decode(buf: &mut BytesMut, limit: usize) -> Result<Option<Command>, FrameError> {
-    let Some(word) = buf.first_chunk::<4>() else { return Ok(None) };
+    let mut command = Command::default();
+    Ok(decode_to(buf, limit, &mut command)?.then_some(command))
+}
+
+/// As [`decode`], to a new command where it shall lie: commands are large, and moving them about costs a good part of what decoding
+/// costs. False when more bytes are needed; the command is of no use then, as after an error.
+pub fn decode_to(buf: &mut BytesMut, limit: usize, command: &mut Command) -> Result<bool, FrameError> {
+    let Some(word) = buf.first_chunk::<4>() else { return Ok(false) };
     let length = i32::from_be_bytes(*word);
     let frame = usize::try_from(length).map_err(|_| FrameError::Length(length))?;
     if frame + 4 > limit {
@@ -120,7 +127,7 @@ pub fn decode(buf: &mut BytesMut, limit: usize) -> Result<Option<Command>, Frame
     }
     // Look at the second word as soon as it is there: a peer that speaks another protocol is recognized early.
     let Some(&[kind, high, middle, low]) = buf.get(4..).and_then(|rest| rest.first_chunk::<4>()) else {
-        return Ok(None);
+        return Ok(false);
     };
     let header = usize::from(high) << 16 | usize::from(middle) << 8 | usize::from(low);
     if header > frame - 4 {
@@ -133,19 +140,19 @@ pub fn decode(buf: &mut BytesMut, limit: usize) -> Result<Option<Command>, Frame
     };
     if buf.len() < frame + 4 {
         buf.reserve(frame + 4 - buf.len());
-        return Ok(None);
+        return Ok(false);
     }
     let head = buf.get(PREFIX..PREFIX + header).unwrap_or_default();
-    let mut command = match codec {
-        Codec::Json => json::decode(head)?,
-        Codec::Binary => binary::decode(head)?,
-    };
+    match codec {
+        Codec::Json => json::decode(head, command)?,
+        Codec::Binary => binary::decode(head, command)?,
+    }
     buf.advance(PREFIX + header);
     let body = frame - 4 - header;
     if body > 0 {
         command.body = buf.split_to(body).freeze();
     }
-    Ok(Some(command))
+    Ok(true)
 }
 
 /// Most bytes of the vector in which a thread writes headers that are kept for the next one: nearly all are below 1 KiB.

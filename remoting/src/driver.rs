@@ -232,15 +232,20 @@ impl Driver {
         let limits = &self.connection.limits;
         while self.requests.len() < limits.batch_requests_max {
             let before = self.buffer.len();
-            match frame::decode(&mut self.buffer, limits.frame_bytes_max) {
-                Ok(Some(command)) if command.is_response() => self.replies.push(command),
-                Ok(Some(command)) => {
-                    if !command.is_oneway() {
-                        self.sizes.push((command.opaque, before - self.buffer.len()));
-                    }
-                    self.requests.push(command);
+            // Most often it is a request: it is decoded where it will lie.
+            self.requests.push(Command::default());
+            let Some(command) = self.requests.last_mut() else { break };
+            let decoded = frame::decode_to(&mut self.buffer, limits.frame_bytes_max, command);
+            if decoded == Ok(true) && !command.is_response() {
+                if !command.is_oneway() {
+                    self.sizes.push((command.opaque, before - self.buffer.len()));
                 }
-                Ok(None) => break,
+                continue;
+            }
+            let command = self.requests.pop();
+            match decoded {
+                Ok(true) => self.replies.extend(command),
+                Ok(false) => break,
                 // Such a frame is still in the buffer.
                 Err(e @ FrameError::TooLong { .. }) if self.may_be_proxied => match proxy::begin(&self.buffer) {
                     Begin::Header(length) => {

@@ -16,35 +16,35 @@ use crate::command::{Codec, Command};
 use crate::decimal::Decimal;
 use crate::ext::{ExtFields, Span};
 use crate::header::FieldSink;
-use bytes::{BufMut, Bytes};
+use bytes::BufMut;
 
-/// Reads a header that fills `head` exactly.
-pub(super) fn decode(head: &[u8]) -> Result<Command, FrameError> {
+/// Reads a header that fills `head` exactly to a new command.
+pub(super) fn decode(head: &[u8], command: &mut Command) -> Result<(), FrameError> {
     let mut reader = Reader { bytes: head, at: 0 };
-    let code = i32::from(i16::from_be_bytes(reader.array()?));
+    command.code = i32::from(i16::from_be_bytes(reader.array()?));
     let [language] = reader.array()?;
-    let version = i32::from(i16::from_be_bytes(reader.array()?));
-    let opaque = i32::from_be_bytes(reader.array()?);
-    let flag = i32::from_be_bytes(reader.array()?);
+    (command.language, command.codec) = (i32::from(language as i8), Codec::Binary);
+    command.version = i32::from(i16::from_be_bytes(reader.array()?));
+    command.opaque = i32::from_be_bytes(reader.array()?);
+    command.flag = i32::from_be_bytes(reader.array()?);
     let remark = reader.long_text()?;
-    let remark = (!remark.is_empty()).then(|| String::from_utf8_lossy(remark).into_owned());
+    command.remark = (!remark.is_empty()).then(|| String::from_utf8_lossy(remark).into_owned());
     let entries = i32::from_be_bytes(reader.array()?);
     if usize::try_from(entries).ok() != Some(head.len() - reader.at) {
         return Err(FrameError::Binary("the length of the fields is not that of the rest of the header"));
     }
-    let mut ext = if entries == 0 { ExtFields::absent() } else { ExtFields::decoding() };
+    command.ext = if entries == 0 { ExtFields::absent() } else { ExtFields::decoding() };
     while reader.at < head.len() {
-        if ext.len() == FIELDS_MAX {
+        if command.ext.len() == FIELDS_MAX {
             return Err(FrameError::TooManyFields);
         }
         let name = reader.short_text()?;
         let value = reader.long_text()?;
-        let name = keep(&mut ext, name);
-        let value = (!value.is_empty()).then(|| keep(&mut ext, value));
-        ext.push_spans(name, value);
+        let name = keep(&mut command.ext, name);
+        let value = (!value.is_empty()).then(|| keep(&mut command.ext, value));
+        command.ext.push_spans(name, value);
     }
-    let language = i32::from(language as i8);
-    Ok(Command { code, language, version, opaque, flag, remark, ext, body: Bytes::new(), codec: Codec::Binary })
+    Ok(())
 }
 
 /// Keeps a text, repaired when it is not UTF-8.

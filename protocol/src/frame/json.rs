@@ -12,12 +12,12 @@ use crate::json::{put_text, JsonError};
 use crate::language;
 use std::borrow::Cow;
 
-/// Reads a header: an object with nothing but blanks and NULs behind it.
-pub(super) fn decode(head: &[u8]) -> Result<Command, FrameError> {
+/// Reads a header to a new command: an object with nothing but blanks and NULs behind it.
+pub(super) fn decode(head: &[u8], command: &mut Command) -> Result<(), FrameError> {
     let text = std::str::from_utf8(head)
         .map_err(|error| JsonError { at: error.valid_up_to(), what: "the header is not UTF-8" })?;
     let mut scanner = Scanner::new(text);
-    let mut command = Command { language: language::JAVA, codec: Codec::Json, ..Command::default() };
+    (command.language, command.codec) = (language::JAVA, Codec::Json);
     scanner.require(b'{', "an object is expected")?;
     while !scanner.take(b'}') {
         match member(&mut scanner)? {
@@ -36,8 +36,8 @@ pub(super) fn decode(head: &[u8]) -> Result<Command, FrameError> {
         }
     }
     scanner.end()?;
-    command.ext = command.ext.over(text);
-    Ok(command)
+    command.ext.lay_over(text);
+    Ok(())
 }
 
 /// The members of a header.
@@ -223,7 +223,11 @@ pub(super) fn encode<F: Fields>(out: &mut Vec<u8>, fixed: &Fixed, remark: Option
 #[inline]
 fn int_member(out: &mut Vec<u8>, prefix: &[u8], value: i32) {
     out.extend_from_slice(prefix);
-    out.extend_from_slice(Decimal::new(i64::from(value)).as_bytes());
+    match value {
+        // Most codes and flags.
+        0..=9 => out.push(b'0' + value as u8),
+        _ => out.extend_from_slice(Decimal::new(i64::from(value)).as_bytes()),
+    }
 }
 
 struct Sink<'a> {
