@@ -5,6 +5,9 @@
 //! cannot be decoded means that the connection is lost, because nothing behind it can be trusted.
 mod binary;
 mod json;
+mod prepared;
+
+pub use prepared::{Filling, Mark, Prepared};
 
 use crate::command::{Codec, Command};
 use crate::ext::ExtFields;
@@ -275,11 +278,17 @@ fn encode_fields<F: Fields>(
         json::encode(out, fixed, remark, fields);
         kind = 0;
     }
+    put_lengths(out, start, kind, body_len, fixed.code)
+}
+
+/// Writes the two words before a header that ends at the end of `out`. When the frame is too long it is taken away again.
+#[inline]
+fn put_lengths(out: &mut Vec<u8>, start: usize, kind: u32, body_len: usize, code: i32) -> Result<(), EncodeError> {
     let header = out.len() - start - PREFIX;
     let bytes = PREFIX.saturating_add(header).saturating_add(body_len);
     if bytes > FRAME_BYTES_MAX || header > HEADER_BYTES_MAX {
         out.truncate(start);
-        return Err(EncodeError::TooLong { bytes, code: fixed.code });
+        return Err(EncodeError::TooLong { bytes, code });
     }
     out[start..start + 4].copy_from_slice(&((bytes - 4) as u32).to_be_bytes());
     out[start + 4..start + PREFIX].copy_from_slice(&(kind << 24 | header as u32).to_be_bytes());

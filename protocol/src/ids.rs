@@ -3,7 +3,7 @@
 //! Both are upper-case hex of 16 (IPv4) or 28 (IPv6) bytes, so they cannot be told apart by their length.
 mod offset;
 mod unique;
-pub use offset::{join_offset_ids, OffsetMessageId};
+pub use offset::{OffsetMessageId, OffsetMessageIds};
 pub use unique::{month_start, UniqueId, UniqueIdGenerator};
 
 /// Why a text is no message id.
@@ -36,14 +36,30 @@ pub enum IdError {
 /// Most bytes of an id.
 const ID_BYTES_MAX: usize = 28;
 
-const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
+/// The two digits of each byte.
+const PAIRS: [[u8; 2]; 256] = {
+    let digits = b"0123456789ABCDEF";
+    let mut pairs = [[0; 2]; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        pairs[byte] = [digits[byte >> 4], digits[byte & 15]];
+        byte += 1;
+    }
+    pairs
+};
+
+/// Writes bytes as upper-case hex: two digits for each, as far as there is room.
+#[inline]
+fn put_hex(text: &mut [u8], bytes: &[u8]) {
+    for (pair, byte) in text.chunks_exact_mut(2).zip(bytes) {
+        pair.copy_from_slice(&PAIRS[usize::from(*byte)]);
+    }
+}
 
 /// Appends the bytes of an id, at most [`ID_BYTES_MAX`], as upper-case hex.
 fn push_hex(out: &mut String, bytes: &[u8]) {
     let mut text = [0; 2 * ID_BYTES_MAX];
-    for (pair, byte) in text.chunks_exact_mut(2).zip(bytes) {
-        pair.copy_from_slice(&[DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]);
-    }
+    put_hex(&mut text, bytes);
     let text = text.get(..bytes.len() * 2).unwrap_or_default();
     out.push_str(std::str::from_utf8(text).unwrap_or_default());
 }

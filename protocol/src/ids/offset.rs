@@ -1,5 +1,5 @@
 //! The offset message id: store host address, port as i32, commit log offset (wire.md 6.6).
-use super::{id_bytes, push_hex, IdError, ID_BYTES_MAX};
+use super::{id_bytes, push_hex, put_hex, IdError, ID_BYTES_MAX};
 use crate::be::{array_at, i32_at, i64_at};
 use std::net::{IpAddr, SocketAddr};
 
@@ -54,20 +54,55 @@ impl std::str::FromStr for OffsetMessageId {
     }
 }
 
-/// The ids of a batch as its answer gives them: joined by commas.
-pub fn join_offset_ids(ids: impl IntoIterator<Item = OffsetMessageId>) -> String {
-    let mut out = String::new();
-    for id in ids {
-        if !out.is_empty() {
-            out.push(',');
-        }
-        id.write_to(&mut out);
+/// Writes the ids of many records of one broker. What they have in common is text already.
+#[derive(Debug, Clone)]
+pub struct OffsetMessageIds {
+    /// All but the digits of the offset.
+    host: Box<[u8]>,
+}
+
+impl OffsetMessageIds {
+    /// Digits of the offset.
+    const OFFSET_DIGITS: usize = 2 * size_of::<i64>();
+
+    /// For records that this broker stored.
+    pub fn new(store_host: SocketAddr) -> Self {
+        let any = OffsetMessageId { store_host, physical_offset: 0 }.to_string();
+        Self { host: any.as_bytes()[..any.len() - Self::OFFSET_DIGITS].into() }
     }
-    out
+
+    /// Appends the text of the id of the record at this offset of the commit log.
+    #[inline]
+    pub fn write_to(&self, physical_offset: i64, out: &mut Vec<u8>) {
+        let mut offset = [0; Self::OFFSET_DIGITS];
+        put_hex(&mut offset, &physical_offset.to_be_bytes());
+        out.extend_from_slice(&self.host);
+        out.extend_from_slice(&offset);
+    }
 }
 
 /// Copies `part` to `at`; returns the position after it.
 fn fill(bytes: &mut [u8], at: usize, part: &[u8]) -> usize {
     bytes[at..at + part.len()].copy_from_slice(part);
     at + part.len()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Both ways to write an id give the same text.
+    #[test]
+    fn many_ids_are_as_one() {
+        for host in ["192.0.2.1:10911", "[2001:db8::1]:65535", "[::ffff:127.0.0.1]:1"] {
+            let store_host: SocketAddr = host.parse().unwrap();
+            let ids = OffsetMessageIds::new(store_host);
+            for physical_offset in [0, 1, 0x0123_4567_89AB_CDEF, i64::MAX, -1] {
+                let mut text = b"x".to_vec();
+                ids.write_to(physical_offset, &mut text);
+                let one = OffsetMessageId { store_host, physical_offset };
+                assert_eq!(String::from_utf8(text).unwrap(), format!("x{one}"));
+            }
+        }
+    }
 }
