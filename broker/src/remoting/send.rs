@@ -2,22 +2,21 @@
 //!
 //! This is the hottest path of the broker. Headers are read in one pass over the fields; what a run of sends shares is
 //! looked up once; the answers of a run are encoded one behind the other and leave as one piece.
+mod answer;
+
 use super::canonical;
 use super::reply::unreadable;
 use crate::service::back::{self, SendBack};
 use crate::service::send::{unavailable, Accepted, PutOutcome, SendRequest, SendScratch, Sending};
 use crate::service::{Caller, Refusal, Service};
-use bytes::BytesMut;
+use answer::{Encoder, OwnedAnswer};
 use ferromq_protocol::code::request;
-use ferromq_protocol::frame::{encode_typed_to, Fixed};
 use ferromq_protocol::header::Naming;
-use ferromq_protocol::headers::{ConsumerSendMsgBack, SendFailure, SendMessage, SendMessageResponse};
-use ferromq_protocol::ids::OffsetMessageId;
+use ferromq_protocol::headers::{ConsumerSendMsgBack, SendMessage};
 use ferromq_protocol::{Command, ExtFields, Header};
 use ferromq_remoting::{Connection, OutFrame};
-use ferromq_store::{FlushOutcome, RecordResult};
+use ferromq_store::FlushOutcome;
 use std::cell::RefCell;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::runtime::{Handle, RuntimeFlavor};
@@ -217,148 +216,6 @@ fn number<T: std::str::FromStr + TryFrom<i64>>(letter: u8, text: &str) -> Result
 
 fn needed<T>(name: &str, value: Option<T>) -> Result<T, Refusal> {
     value.ok_or_else(|| Refusal::thrown(format!("header field {name} is missing")))
-}
-
-/// What all answers of a broker have in common.
-#[derive(Debug, Clone, Default)]
-struct Common {
-    region: Arc<str>,
-    trace_on: &'static str,
-}
-
-/// Writes the answers of a run one behind the other; they leave as one piece.
-#[derive(Default)]
-struct Encoder {
-    answers: Vec<u8>,
-    buffer: BytesMut,
-    ids: String,
-    common: Common,
-    store_host: Option<SocketAddr>,
-}
-
-impl Encoder {
-    /// Bytes of answers above which the memory of a run is not kept: batches have long answers.
-    const ANSWERS_KEPT_MAX: usize = 1024 * 1024;
-
-    fn begin(&mut self, service: &Service, sending: &Sending<'_>) {
-        let config = sending.config();
-        if *self.common.region != *config.region_id {
-            self.common.region = Arc::from(config.region_id.as_str());
-        }
-        self.common.trace_on = if config.trace_on { "true" } else { "false" };
-        self.store_host = Some(service.identity.store_host);
-        self.answers.clear();
-    }
-
-    /// The answers since [`begin`](Self::begin), if there are any.
-    fn finish(&mut self) -> Option<OutFrame> {
-        if self.answers.is_empty() {
-            return None;
-        }
-        if self.answers.len() > Self::ANSWERS_KEPT_MAX {
-            return Some(OutFrame::whole(std::mem::take(&mut self.answers).into()));
-        }
-        // The buffer is the same one again once what was split off it is written.
-        self.buffer.extend_from_slice(&self.answers);
-        Some(OutFrame::whole(self.buffer.split().freeze()))
-    }
-
-    fn write_ids(&mut self, records: &[RecordResult]) {
-        self.ids.clear();
-        let Some(store_host) = self.store_host else { return };
-        for record in records {
-            if !self.ids.is_empty() {
-                self.ids.push(',');
-            }
-            OffsetMessageId { store_host, physical_offset: record.physical_offset }.write_to(&mut self.ids);
-        }
-    }
-
-    fn success(&mut self, request: &Command, accepted: &Accepted, records: &[RecordResult], key: Option<&str>) {
-        self.write_ids(records);
-        let header = header(&self.common, &self.ids, accepted.queue_id, first_offset(records), key);
-        frame(&mut self.answers, &Fixed::response_to(request, PutOutcome::Ok.code()), None, Some(&header));
-    }
-
-    fn failure(&mut self, request: &Command, refusal: &Refusal) {
-        failure(&mut self.answers, Fixed::response_to(request, 0), &self.common, refusal);
-    }
-
-    fn owned(
-        &mut self,
-        request: &Command,
-        accepted: &Accepted,
-        records: &[RecordResult],
-        key: Option<&str>,
-    ) -> OwnedAnswer {
-        self.write_ids(records);
-        OwnedAnswer {
-            fixed: Fixed::response_to(request, 0),
-            common: self.common.clone(),
-            ids: self.ids.clone(),
-            queue_id: accepted.queue_id,
-            queue_offset: first_offset(records),
-            unique_key: key.map(str::to_owned),
-        }
-    }
-}
-
-fn failure(out: &mut Vec<u8>, fixed: Fixed, common: &Common, refusal: &Refusal) {
-    let header = SendFailure { msg_region: Some(&common.region), trace_on: Some(common.trace_on) };
-    let fixed = Fixed { code: refusal.code, ..fixed };
-    frame(out, &fixed, Some(&refusal.remark), (!refusal.thrown).then_some(&header));
-}
-
-fn first_offset(records: &[RecordResult]) -> i64 {
-    records.first().map_or(0, |r| r.queue_offset)
-}
-
-fn header<'a>(
-    common: &'a Common,
-    ids: &'a str,
-    queue_id: i32,
-    queue_offset: i64,
-    unique_key: Option<&'a str>,
-) -> SendMessageResponse<'a> {
-    SendMessageResponse {
-        msg_id: ids,
-        queue_id,
-        queue_offset,
-        transaction_id: unique_key,
-        batch_uniq_id: None,
-        recall_handle: None,
-        msg_region: Some(&common.region),
-        trace_on: Some(common.trace_on),
-    }
-}
-
-fn frame<'a, H: Header<'a>>(out: &mut Vec<u8>, fixed: &Fixed, remark: Option<&str>, header: Option<&H>) {
-    if encode_typed_to(out, fixed, remark, header, Naming::Long, 0).is_err() {
-        // Longer than a frame may be: only a remark could be that long, and nothing was written.
-        let short = encode_typed_to::<H>(out, fixed, None, None, Naming::Long, 0);
-        tracing::error!(?short, "an answer was too long and lost its remark");
-    }
-}
-
-/// An answer that waits for the disk.
-struct OwnedAnswer {
-    fixed: Fixed,
-    common: Common,
-    ids: String,
-    queue_id: i32,
-    queue_offset: i64,
-    unique_key: Option<String>,
-}
-
-impl OwnedAnswer {
-    fn encode(&self, out: &mut Vec<u8>, outcome: &Result<PutOutcome, Refusal>) {
-        let outcome = match outcome {
-            Ok(outcome) => outcome,
-            Err(refusal) => return failure(out, self.fixed, &self.common, refusal),
-        };
-        let header = header(&self.common, &self.ids, self.queue_id, self.queue_offset, self.unique_key.as_deref());
-        frame(out, &Fixed { code: outcome.code(), ..self.fixed }, None, Some(&header));
-    }
 }
 
 /// CONSUMER_SEND_MSG_BACK. May wait for the disk.
