@@ -2,7 +2,8 @@
 //!
 //! * 10,000 topics, each on four brokers, registered in under a second (milliseconds, of the whole name server);
 //! * routes answered per second, at least 60 % of what an echo server answers with the same bytes. Both are asked by the same client in
-//!   short slices in turn, with the same runtime; the medians count.
+//!   short slices in turn, with runtimes of the same kind; what counts is the median of the ratios of slices that follow each other, because
+//!   the machine may have other things to do for a while.
 //!
 //! Given `--quick`, small numbers that say nothing and only show that it works. Ends with an error when a row is missed.
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs, reason = "a benchmark that fails ends")]
@@ -34,14 +35,16 @@ fn main() {
     let quick = given("--quick") || !given("--bench");
     let size = match quick {
         true => Size { topics: 100, slices: 1, slice: Duration::from_millis(50) },
-        false => Size { topics: 10_000, slices: 9, slice: Duration::from_millis(500) },
+        false => Size { topics: 10_000, slices: 21, slice: Duration::from_millis(200) },
     };
     let runtime = runtime("bench-namesrv");
     let server = runtime.block_on(NameServer::start(NameServerConfig::ephemeral())).unwrap();
     let ms = register(server.local_addr(), &size);
     let mut met = row("10,000 topics on four brokers registered, ms", ms, 1000.0, 1000.0 / ms, 1.0, ms < 1000.0);
-    let (ours, echo) = routes(server.local_addr(), &size);
-    met &= row("routes per second against an echo server", ours, echo, ours / echo, 0.6, ours >= 0.6 * echo);
+    let slices = routes(server.local_addr(), &size);
+    let of = |value: fn(&(f64, f64)) -> f64| median(slices.iter().map(value).collect());
+    let ratio = of(|(ours, echo)| ours / echo);
+    met &= row("routes per second against an echo server", of(|s| s.0), of(|s| s.1), ratio, 0.6, ratio >= 0.6);
     runtime.block_on(server.shutdown());
     assert!(met || quick, "a row was missed");
 }
@@ -117,8 +120,8 @@ fn query(topic: usize) -> Bytes {
     encoded(&Command { opaque: 7, ..Command::request(request::GET_ROUTEINFO_BY_TOPIC, ext, Bytes::new()) })
 }
 
-/// Median rates of the name server and of the echo server.
-fn routes(address: SocketAddr, size: &Size) -> (f64, f64) {
+/// Rates of the name server and of the echo server, in slices that follow each other.
+fn routes(address: SocketAddr, size: &Size) -> Vec<(f64, f64)> {
     let runtime = runtime("bench-echo");
     let mut stream = TcpStream::connect(address).unwrap();
     stream.write_all(&query(0)).unwrap();
@@ -128,12 +131,8 @@ fn routes(address: SocketAddr, size: &Size) -> (f64, f64) {
     answer.extend_from_slice(&body);
     let echo = runtime.block_on(echo(answer.freeze()));
     let queries: Vec<Bytes> = (0..size.topics.min(1000)).map(query).collect();
-    let (mut ours, mut theirs) = (Vec::new(), Vec::new());
-    for _ in 0..size.slices {
-        ours.push(rate(address, &queries, size.slice));
-        theirs.push(rate(echo, &queries, size.slice));
-    }
-    (median(ours), median(theirs))
+    let slice = |address| rate(address, &queries, size.slice);
+    (0..size.slices).map(|_| (slice(address), slice(echo))).collect()
 }
 
 fn median(mut numbers: Vec<f64>) -> f64 {

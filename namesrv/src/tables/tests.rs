@@ -87,6 +87,16 @@ fn an_acting_master_is_offered_when_asked_for() {
     assert_eq!(tables.route_data("T", &RouteOptions::default()).unwrap().broker_datas[0].master(), None);
 }
 
+// What is kept of routes belongs to topics that exist: whoever asks for others leaves nothing behind.
+#[test]
+fn routes_are_kept_of_known_topics_only() {
+    let mut tables = Tables::default();
+    tables.register(&registration("b", 0, "a:1", &["T", "U"], 1), 0).unwrap();
+    assert!(["T", "T", "V", "W"].map(|topic| route(&tables, topic).is_some()) == [true, true, false, false]);
+    let kept = |topic: &str| tables.topics.get(topic).map(|topic| topic.encoded(false).get().is_some());
+    assert_eq!([kept("T"), kept("U"), kept("V")], [Some(true), Some(false), None]);
+}
+
 // Silence is measured per broker, and any sign of life counts.
 #[test]
 fn silent_brokers_expire() {
