@@ -27,7 +27,7 @@ impl FromStr for From {
     }
 }
 
-/// Milliseconds of a number of milliseconds, `yyyyMMddHHmmss`, or `yyyy-MM-dd[THH:mm[:ss]][Z]`, in UTC.
+/// Milliseconds of a number of milliseconds, `yyyyMMddHHmmss`, or `yyyy-MM-dd[THH:mm[:ss[:SSS]]][Z]`, in UTC.
 pub fn time(text: &str) -> Option<i64> {
     let digits: String = text.chars().filter(char::is_ascii_digit).collect();
     if digits.len() == text.len() && digits.len() != 14 {
@@ -37,15 +37,21 @@ pub fn time(text: &str) -> Option<i64> {
         return None;
     }
     let part = |from: usize, to: usize| digits.get(from..to).map_or(Some(0), |d| d.parse::<i64>().ok());
-    if ![8, 12, 14].contains(&digits.len()) {
+    if ![8, 12, 14, 17].contains(&digits.len()) {
         return None;
     }
     let (year, month, day) = (part(0, 4)?, part(4, 6)?, part(6, 8)?);
-    let (hour, minute, second) = (part(8, 10)?, part(10, 12)?, part(12, 14)?);
+    let (hour, minute, second, milliseconds) = (part(8, 10)?, part(10, 12)?, part(12, 14)?, part(14, 17)?);
     if !(1..=12).contains(&month) || !(1..=31).contains(&day) || hour > 23 || minute > 59 || second > 60 {
         return None;
     }
-    Some(((days_from_civil(year, month, day) * 24 + hour) * 60 + minute) * 60_000 + second * 1000)
+    Some(((days_from_civil(year, month, day) * 24 + hour) * 60 + minute) * 60_000 + second * 1000 + milliseconds)
+}
+
+/// As Apache's tool reads a time: any whole number is one of milliseconds, however many digits it has (those of the year 3000 are
+/// fourteen); else `yyyy-MM-dd#HH:mm:ss:SSS`, or less of it.
+pub fn time_of_tool(text: &str) -> Option<i64> {
+    text.parse().ok().or_else(|| time(&text.replace('#', " ")))
 }
 
 /// A time in milliseconds as `yyyy-MM-ddTHH:mm:ss.SSSZ`, in UTC.
@@ -105,6 +111,15 @@ mod tests {
         }
         assert_eq!("2000-02-29".parse(), Ok(From::Time(951_782_400_000)));
         assert_eq!("first".parse(), Ok(From::First));
+        for (text, ms) in [
+            ("32503680000000", 32_503_680_000_000),
+            ("3000-01-01#00:00:00:007", 32_503_680_000_007),
+            ("2023-11-14#22:13:20", 1_700_000_000_000),
+            ("-1", -1),
+        ] {
+            assert_eq!(time_of_tool(text), Some(ms), "{text}");
+        }
+        assert_eq!(time_of_tool("yesterday"), None);
         for text in ["yesterday", "2023-13-01", "2023-11", ""] {
             assert!(text.parse::<From>().is_err(), "{text:?}");
         }

@@ -66,6 +66,22 @@ fn errors_and_help() {
     assert!(stdout(run(ferromq().args(["admin", "help", "topicRoute"]), "")).contains("-t,--topic <arg>"));
 }
 
+/// A refused reset has said before what it was about to do, as Apache's tool has. A time of fourteen digits is one in milliseconds.
+#[test]
+fn a_refused_reset_of_an_offset() {
+    let server = Server::ephemeral();
+    stdout(admin(&server, "updateTopic -b {broker} -t Orders -r 1 -w 1"));
+    stdout(admin(&server, "updateSubGroup -b {broker} -g G"));
+    let refused = admin(&server, "resetOffsetByTime -g G -t Orders -s 32503680000000 -b {broker} -q 0 -o 5");
+    let said = String::from_utf8_lossy(&refused.stdout).into_owned();
+    let lines: Vec<&str> = said.lines().collect();
+    assert!(lines[0].starts_with("start reset consumer offset by specified, group[G]"), "{said}");
+    assert!(lines[0].ends_with("timestamp(long)[32503680000000]"), "{said}");
+    assert_eq!(lines[1..], ["reset consumer offset to 5"]);
+    let why = failure(refused, 1);
+    assert!(why.contains("Target offset 5 not in consume queue range"), "{why}");
+}
+
 /// Settings are read and changed, permissions taken and given back.
 #[test]
 fn settings_and_permissions() {

@@ -1,6 +1,6 @@
 //! Subcommands about groups and clients.
 use super::{show, Call};
-use crate::{failure::Failure, when};
+use crate::{failure::Failure, pipe, when};
 use ferromq::{Boundary, MessageQueue};
 use ferromq_protocol::body::{ConsumerConnection, SubscriptionGroupConfig};
 use ferromq_protocol::topic::retry_topic;
@@ -214,18 +214,17 @@ async fn reset(call: &Call) -> Result<String, Failure> {
     let (group, topic, text) = (call.need("g").trim(), call.need("t").trim(), call.need("s").trim());
     let time = match text {
         "now" => when::now_ms(),
-        "-1" => -1,
-        text => when::time(&text.replace('#', " ")).ok_or_else(|| {
-            Failure::new(format!("-s {text}: expected is now, -1, milliseconds since 1970 or yyyy-MM-dd#HH:mm:ss"))
+        text => when::time_of_tool(text).ok_or_else(|| {
+            Failure::new(format!("-s {text}: expected is now, milliseconds since 1970 or yyyy-MM-dd#HH:mm:ss:SSS"))
         })?,
     };
     let queue_id = call.number("q", -1)?;
     if let Some(broker) = call.get("b").filter(|_| queue_id >= 0) {
-        let begin = format!(
+        pipe::print(&format!(
             "start reset consumer offset by specified, group[{group}], topic[{topic}], queueId[{queue_id}], broker[{broker}], \
              timestamp(string)[{text}], timestamp(long)[{time}]\n"
-        );
-        return Ok(begin + &reset_queue(call, broker, queue_id, time).await?);
+        ))?;
+        return reset_queue(call, broker, queue_id, time).await;
     }
     let force = call.truth("f", true);
     let mut out = format!(
@@ -243,7 +242,8 @@ async fn reset(call: &Call) -> Result<String, Failure> {
     Ok(out)
 }
 
-/// Resets the offset of one queue, to what `-o` says or to what was stored at a time.
+/// Resets the offset of one queue, to what `-o` says or to what was stored at a time. What is about to be done is printed before the
+/// broker is asked for it, as by Apache's tool: it stands there too when the broker refuses.
 async fn reset_queue(call: &Call, broker: &str, queue_id: i32, time: i64) -> Result<String, Failure> {
     let (group, topic) = (call.need("g").trim(), call.need("t").trim());
     let offset = match call.get("o") {
@@ -258,9 +258,10 @@ async fn reset_queue(call: &Call, broker: &str, queue_id: i32, time: i64) -> Res
             call.admin.search_offset(&queue, time, Boundary::Lower).await.map_err(Failure::new)?
         }
     };
+    pipe::print(&format!("reset consumer offset to {offset}\n"))?;
     // The tool leaves a group where it is that would go to the beginning.
     if offset > 0 {
         call.admin.reset_offset_of_queue(broker, group, topic, queue_id, offset).await.map_err(Failure::new)?;
     }
-    Ok(format!("reset consumer offset to {offset}\n"))
+    Ok(String::new())
 }

@@ -143,9 +143,8 @@ async fn send(call: &Call) -> Result<String, Failure> {
 /// A point in time of the command line.
 fn time(call: &Call, letter: &str) -> Result<Option<i64>, Failure> {
     let Some(text) = call.get(letter) else { return Ok(None) };
-    let read = when::time(&text.trim().replace('#', " "));
-    read.map(Some).ok_or_else(|| {
-        Failure::new(format!("option -{letter}: expected is milliseconds since 1970 or yyyy-MM-dd#HH:mm:ss"))
+    when::time_of_tool(text.trim()).map(Some).ok_or_else(|| {
+        Failure::new(format!("option -{letter}: expected is milliseconds since 1970 or yyyy-MM-dd#HH:mm:ss:SSS"))
     })
 }
 
