@@ -14,6 +14,7 @@ use lost_pages::Watch;
 use memmap2::{Advice, MmapOptions, MmapRaw};
 use std::fs::File;
 use std::io;
+use std::ops::Range;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::Arc;
@@ -255,14 +256,8 @@ pub(crate) fn zero_range(file: &File, from: u64, to: u64) -> io::Result<()> {
 /// The first byte of `from..to` of `file` that is not zero, holes passed over unread.
 pub(crate) fn first_nonzero(file: &File, from: u64, to: u64) -> io::Result<Option<u64>> {
     const PIECE: u64 = 64 * 1024;
-    // Reserved space counts as a hole until it is read: nothing behind what is wanted must be read ahead, or all of it would be.
-    #[cfg(target_os = "linux")]
-    let _ = rustix::fs::fadvise(file, 0, None, rustix::fs::Advice::Random);
     let mut bytes = vec![0; PIECE as usize];
-    let mut at = from;
-    while let Some(data) = next_data(file, at)?.filter(|data| *data < to) {
-        at = at.max(data);
-        let end = next_hole(file, at, to)?;
+    for Range { start: mut at, end } in data_of(file, from, to)? {
         while at < end {
             let piece = &mut bytes[..(end - at).min(PIECE) as usize];
             read_at(file, piece, at)?;
@@ -273,6 +268,18 @@ pub(crate) fn first_nonzero(file: &File, from: u64, to: u64) -> io::Result<Optio
         }
     }
     Ok(None)
+}
+
+/// What of `from..to` is no hole, asked before any of it is read: reserved space is a hole until it is read, and the system reads ahead of
+/// who reads, whatever it is advised. Who asked between two reads would find data ahead again and again, up to the end of the file.
+fn data_of(file: &File, from: u64, to: u64) -> io::Result<Vec<Range<u64>>> {
+    let (mut ranges, mut at) = (Vec::new(), from);
+    while let Some(data) = next_data(file, at)?.filter(|data| *data < to) {
+        let start = at.max(data);
+        at = next_hole(file, start, to)?;
+        ranges.push(start..at);
+    }
+    Ok(ranges)
 }
 
 /// Where the first byte stands that is not zero.
@@ -494,6 +501,26 @@ mod tests {
         assert_eq!(first_nonzero(file, 5, 4 << 20).unwrap(), Some((3 << 20) + 77));
         assert_eq!(first_nonzero(file, 5, (3 << 20) + 77).unwrap(), None);
         assert_eq!(first_nonzero(file, (3 << 20) + 78, 4 << 20).unwrap(), None);
+    }
+
+    /// Reserved space whose beginning is in memory is looked at as far as it is, not as far as the system reads ahead.
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn looking_for_bytes_makes_no_data_of_reserved_space() {
+        const LEN: u64 = 128 << 20;
+        let dir = tempfile::tempdir().unwrap();
+        let file = disk::File::create_new(&dir.path().join("file")).unwrap();
+        file.resize(LEN).unwrap();
+        file.reserve(0, LEN).unwrap();
+        let data = || data_of(file.system(), 0, LEN).unwrap().iter().map(|range| range.end - range.start).sum::<u64>();
+        if data() == LEN {
+            return; // the file system cannot tell
+        }
+        // Read through a map: the system marks pages at which it shall read further ahead.
+        let map = Map::open(&file, LEN as usize, LEN as usize).unwrap();
+        assert!(map.map().get(0, 1 << 20).unwrap().iter().all(|byte| *byte == 0));
+        assert_eq!(first_nonzero(file.system(), 0, LEN).unwrap(), None);
+        assert!(data() <= LEN / 2, "{} bytes of {LEN} are data now", data());
     }
 
     /// What was written through the map is in memory, and is read from the file too.
