@@ -164,18 +164,19 @@ fn ext_fields(scanner: &mut Scanner<'_>) -> Result<ExtFields, FrameError> {
     }
     scanner.require(b'{', "an object is expected")?;
     let mut ext = ExtFields::decoding();
-    while !scanner.take(b'}') {
-        if ext.len() == FIELDS_MAX {
-            return Err(FrameError::TooManyFields);
-        }
+    loop {
         let (name, value) = match scanner.plain_member() {
             Some((name, value)) => (name, Some(value)),
+            None if scanner.take(b'}') => break,
             None => {
                 let name = scanner.string()?;
                 scanner.require(b':', "a colon is expected")?;
                 (name, value(scanner)?)
             }
         };
+        if ext.len() == FIELDS_MAX {
+            return Err(FrameError::TooManyFields);
+        }
         let name = span(scanner, name, &mut ext)?;
         let value = value.map(|raw| span(scanner, raw, &mut ext)).transpose()?;
         ext.push_spans(name, value);

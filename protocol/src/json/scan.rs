@@ -252,18 +252,21 @@ impl<'a> Scanner<'a> {
     pub(crate) fn plain_int(&mut self) -> Option<i64> {
         /// So many digits always fit.
         const DIGITS_MAX: usize = 18;
-        let mut value = 0;
-        for (count, byte) in self.bytes.get(self.at..)?.iter().enumerate().take(DIGITS_MAX + 1) {
-            match byte {
-                b'0'..=b'9' if count < DIGITS_MAX => value = value * 10 + i64::from(byte - b'0'),
-                b',' | b'}' if count > 0 => {
-                    self.at += count;
-                    return Some(value);
-                }
-                _ => return None,
+        let bytes = self.bytes.get(self.at..)?;
+        let (mut value, mut count) = (0, 0);
+        loop {
+            let byte = *bytes.get(count)?;
+            let digit = byte.wrapping_sub(b'0');
+            if digit >= 10 {
+                let ends = count > 0 && matches!(byte, b',' | b'}');
+                self.at += if ends { count } else { 0 };
+                return ends.then_some(value);
             }
+            if count == DIGITS_MAX {
+                return None;
+            }
+            (value, count) = (value * 10 + i64::from(digit), count + 1);
         }
-        None
     }
 
     /// Skips one value of any kind.
