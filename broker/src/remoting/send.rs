@@ -135,7 +135,7 @@ fn decode(request: &Command) -> Result<SendRequest<'_>, Refusal> {
         let header = SendMessage::decode_named(&request.ext, Naming::Long).map_err(unreadable)?;
         return Ok(of_header(&header, request));
     }
-    Ok(SendRequest { body: &request.body, client_version: request.version, ..decode_letters(&request.ext)? })
+    decode_letters(&request.ext, &request.body, request.version)
 }
 
 /// The send of a declared header.
@@ -160,7 +160,7 @@ pub(super) fn of_header<'a>(header: &SendMessage<'a>, request: &'a Command) -> S
 
 /// The letters of SEND_MESSAGE_V2 (wire.md 4.1.2) in one pass. Like the reference it does without the fields that a send to
 /// an existing topic does not need.
-fn decode_letters(ext: &ExtFields) -> Result<SendRequest<'_>, Refusal> {
+fn decode_letters<'a>(ext: &'a ExtFields, body: &'a [u8], client_version: i32) -> Result<SendRequest<'a>, Refusal> {
     let (mut topic, mut queue_id, mut sys_flag, mut born_timestamp, mut flag) = (None, None, None, None, None);
     let (mut default_topic, mut default_topic_queues, mut properties) = (None, None, "");
     let (mut reconsume_times, mut max_reconsume_times, mut unit_mode, mut is_batch) = (0, None, false, false);
@@ -195,21 +195,36 @@ fn decode_letters(ext: &ExtFields) -> Result<SendRequest<'_>, Refusal> {
         max_reconsume_times,
         unit_mode,
         is_batch,
-        body: &[],
-        client_version: 0,
+        body,
+        client_version,
     })
 }
 
 /// The number of a field. Nearly all are a few digits, which are read by hand.
+#[inline]
 fn number<T: std::str::FromStr + TryFrom<i64>>(letter: u8, text: &str) -> Result<T, Refusal> {
+    match digits(text).map(T::try_from) {
+        Some(Ok(value)) => Ok(value),
+        _ => any_number(letter, text),
+    }
+}
+
+/// The number of a few digits and nothing else.
+#[inline]
+fn digits(text: &str) -> Option<i64> {
     /// So many digits always fit 64 bits.
     const DIGITS_MAX: usize = 18;
-    if (1..=DIGITS_MAX).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit()) {
-        let value = text.bytes().fold(0, |value, digit| value * 10 + i64::from(digit - b'0'));
-        if let Ok(value) = T::try_from(value) {
-            return Ok(value);
-        }
+    if !(1..=DIGITS_MAX).contains(&text.len()) {
+        return None;
     }
+    text.bytes().try_fold(0, |value, byte| {
+        let digit = byte.wrapping_sub(b'0');
+        (digit < 10).then(|| value * 10 + i64::from(digit))
+    })
+}
+
+#[cold]
+fn any_number<T: std::str::FromStr>(letter: u8, text: &str) -> Result<T, Refusal> {
     let name = char::from(letter);
     text.parse().map_err(|_| Refusal::thrown(format!("header field {name} has the illegal value {text:?}")))
 }
@@ -272,7 +287,7 @@ mod tests {
     #[test]
     fn numbers_that_are_none_are_refused_without_the_fields_of_a_send() {
         let ext = ExtFields::from_iter([("b", "T"), ("e", "x"), ("f", "0"), ("g", "0"), ("h", "0")]);
-        let refusal = decode_letters(&ext).expect_err("e is no number");
+        let refusal = decode_letters(&ext, &[], 0).expect_err("e is no number");
         assert!(refusal.thrown && refusal.remark.contains('e'), "{refusal:?}");
     }
 }
