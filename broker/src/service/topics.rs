@@ -3,14 +3,17 @@
 //! Lock: `table`, a read-write lock held for single look-ups and replacements. A configuration is an immutable value
 //! behind a reference count, so that a request keeps the one it started with. Every change bumps the data version and is
 //! reported to [`Changes`](super::changes::Changes), which writes the file and tells the name servers.
+mod configs;
+
 use super::changes::{Changes, File};
 use super::clock::now_ms;
 use super::identity::Identity;
 use crate::config::BrokerConfig;
+use configs::Configs;
 use ferromq_protocol::body::{BodyError, DataVersion, TopicConfig, TopicConfigTable};
 use ferromq_protocol::topic;
 use parking_lot::RwLock;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Permission bits (broker.md 0.2).
@@ -47,7 +50,7 @@ pub const UNIT: i32 = 1;
 pub const UNIT_SUB: i32 = 2;
 
 struct Table {
-    configs: HashMap<String, Arc<TopicConfig>>,
+    configs: Configs,
     version: DataVersion,
 }
 
@@ -63,7 +66,7 @@ impl Topics {
     pub fn new(identity: &Identity, changes: Arc<Changes>) -> Self {
         let own_names = [identity.cluster.clone(), identity.name.clone(), topic::reply_topic(&identity.cluster)];
         let version = DataVersion { timestamp: now_ms(), ..DataVersion::default() };
-        Self { table: RwLock::new(Table { configs: HashMap::new(), version }), changes, own_names }
+        Self { table: RwLock::new(Table { configs: Configs::default(), version }), changes, own_names }
     }
 
     /// The configuration of a topic.
@@ -73,20 +76,20 @@ impl Topics {
 
     /// True when the topic exists.
     pub fn contains(&self, topic: &str) -> bool {
-        self.table.read().configs.contains_key(topic)
+        self.table.read().configs.get(topic).is_some()
     }
 
     /// All configurations, sorted by name, with the version they belong to.
     pub fn all(&self) -> (BTreeMap<String, Arc<TopicConfig>>, DataVersion) {
         let table = self.table.read();
-        (table.configs.iter().map(|(n, c)| (n.clone(), Arc::clone(c))).collect(), table.version)
+        (table.configs.iter().map(by_name).collect(), table.version)
     }
 
     /// The configurations of some topics, with the version they belong to.
     pub fn some(&self, names: &[String]) -> (BTreeMap<String, Arc<TopicConfig>>, DataVersion) {
         let table = self.table.read();
-        let found = names.iter().filter_map(|name| table.configs.get_key_value(name));
-        (found.map(|(n, c)| (n.clone(), Arc::clone(c))).collect(), table.version)
+        let found = names.iter().filter_map(|name| table.configs.get(name));
+        (found.map(by_name).collect(), table.version)
     }
 
     /// Number of topics.
@@ -134,9 +137,9 @@ impl Topics {
             .table
             .read()
             .configs
-            .keys()
+            .iter()
+            .map(|config| config.topic_name.clone())
             .filter(|name| name.starts_with(topic::SYSTEM_PREFIX))
-            .cloned()
             .collect::<Vec<_>>();
         let all: std::collections::BTreeSet<String> = fixed.chain(own).chain(prefixed).collect();
         all.into_iter().collect()
@@ -146,7 +149,7 @@ impl Topics {
     pub fn put(&self, config: TopicConfig) -> Arc<TopicConfig> {
         let config = Arc::new(config);
         let mut table = self.table.write();
-        table.configs.insert(config.topic_name.clone(), Arc::clone(&config));
+        table.configs.put(Arc::clone(&config));
         table.version.next(now_ms());
         drop(table);
         self.report(&config.topic_name);
@@ -157,7 +160,7 @@ impl Topics {
     pub fn put_all(&self, configs: Vec<TopicConfig>) {
         let names: Vec<String> = configs.iter().map(|c| c.topic_name.clone()).collect();
         let mut table = self.table.write();
-        table.configs.extend(configs.into_iter().map(|c| (c.topic_name.clone(), Arc::new(c))));
+        configs.into_iter().for_each(|config| table.configs.put(Arc::new(config)));
         table.version.next(now_ms());
         drop(table);
         names.iter().for_each(|name| self.report(name));
@@ -167,7 +170,7 @@ impl Topics {
     /// reference, whose tools delete it at the name server themselves.
     pub fn remove(&self, topic: &str) -> bool {
         let mut table = self.table.write();
-        let existed = table.configs.remove(topic).is_some();
+        let existed = table.configs.remove(topic);
         if existed {
             table.version.next(now_ms());
             drop(table);
@@ -186,7 +189,7 @@ impl Topics {
             return Arc::clone(config);
         }
         let config = Arc::new(make());
-        table.configs.insert(topic.to_owned(), Arc::clone(&config));
+        table.configs.put(Arc::clone(&config));
         table.version.next(now_ms());
         drop(table);
         self.report(topic);
@@ -217,7 +220,7 @@ impl Topics {
             // The live table is changed, as by the reference: auto-creation stays impossible until a restart.
             if template.perm != perm::READ_WRITE {
                 let closed = TopicConfig { perm: perm::READ_WRITE, ..TopicConfig::clone(&template) };
-                self.table.write().configs.insert(request.template.to_owned(), Arc::new(closed));
+                self.table.write().configs.put(Arc::new(closed));
             }
             return None;
         }
@@ -245,7 +248,8 @@ impl Topics {
     pub fn load(&self, json: &[u8]) -> Result<(), BodyError> {
         let loaded = TopicConfigTable::decode(json)?;
         let mut table = self.table.write();
-        table.configs = loaded.topic_config_table.into_iter().map(|(n, c)| (n, Arc::new(c))).collect();
+        let named = |(topic_name, config)| Arc::new(TopicConfig { topic_name, ..config });
+        table.configs = loaded.topic_config_table.into_iter().map(named).collect();
         table.version = loaded.data_version;
         Ok(())
     }
@@ -254,6 +258,11 @@ impl Topics {
         self.changes.file(File::Topics);
         self.changes.topic(topic);
     }
+}
+
+/// An entry of a table that is sorted by name.
+fn by_name(config: &Arc<TopicConfig>) -> (String, Arc<TopicConfig>) {
+    (config.topic_name.clone(), Arc::clone(config))
 }
 
 /// What a send says about the topic it wants created.
