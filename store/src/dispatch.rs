@@ -9,7 +9,7 @@ use crate::log::{Descriptor, Log, Pending};
 use crate::queue::batch::BatchUnit;
 use crate::queue::{Queue, QueueTable};
 use crate::spin::Padded;
-use crate::types::{Arrival, ArrivalListener, Unit};
+use crate::types::{ArrivalListener, Arrivals, Unit};
 use parking_lot::{Mutex, MutexGuard};
 use std::sync::atomic::{fence, AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::Arc;
@@ -23,8 +23,6 @@ struct State {
     pending: Pending,
     /// Descriptors of `pending` that are done.
     done: usize,
-    /// Memory for what the listener is told; empty between calls.
-    arrivals: Vec<Arrival<'static>>,
     /// The store ended like a killed process: nothing is written any more.
     stopped: bool,
 }
@@ -247,45 +245,9 @@ impl Dispatch {
         if let Some(index) = &self.index {
             index.follow(descriptors[0].physical, last.physical);
         }
-        let mut arrivals = recycle(std::mem::take(&mut state.arrivals));
-        arrivals.extend(descriptors.iter().filter(|d| d.enters_queue).map(|d| {
-            let queue = &state.pending.queues[d.queue as usize];
-            Arrival {
-                topic: &queue.topic,
-                queue_id: queue.id,
-                queue_offset: d.queue_offset,
-                tags_code: d.tags_code,
-                store_timestamp: d.store_timestamp,
-            }
-        }));
-        if !arrivals.is_empty() {
-            self.listener.arrived(&arrivals);
-        }
-        state.arrivals = recycle(arrivals);
+        self.listener.arrived(Arrivals { queues: &state.pending.queues, records: descriptors });
         state.done = to;
         let handled = progress.handled.load(Ordering::Relaxed) + (to - from) as u64;
         progress.handled.store(handled, Ordering::Release);
-    }
-}
-
-/// An empty vector for references of another lifetime, in the same memory: collecting a vector's own iterator reuses it.
-fn recycle<'b>(mut arrivals: Vec<Arrival<'_>>) -> Vec<Arrival<'b>> {
-    arrivals.clear();
-    arrivals.into_iter().map_while(|_| None).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// The memory for arrivals is kept, whatever lifetime it serves.
-    #[test]
-    fn recycled_memory_is_the_same() {
-        let mut before: Vec<Arrival<'_>> = Vec::with_capacity(100);
-        let topic = String::from("T");
-        before.push(Arrival { topic: &topic, queue_id: 0, queue_offset: 0, tags_code: 0, store_timestamp: 0 });
-        let address = before.as_ptr() as usize;
-        let after: Vec<Arrival<'static>> = recycle(before);
-        assert_eq!((after.len(), after.capacity(), after.as_ptr() as usize), (0, 100, address));
     }
 }

@@ -1,5 +1,8 @@
 //! The small values of the public interface: requests, answers, arrivals, units.
+use crate::log::Descriptor;
+use crate::queue::Queue;
 use bytes::Bytes;
+use std::sync::Arc;
 
 /// A consume queue unit: where a record lies (store.md 3.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -183,11 +186,41 @@ pub struct Arrival<'a> {
     pub store_timestamp: i64,
 }
 
+/// Records that can now be read, in the order of the log.
+#[derive(Debug, Clone, Copy)]
+pub struct Arrivals<'a> {
+    pub(crate) queues: &'a [Arc<Queue>],
+    pub(crate) records: &'a [Descriptor],
+}
+
+impl<'a> Arrivals<'a> {
+    /// The records.
+    pub fn iter(&self) -> impl Iterator<Item = Arrival<'a>> + Clone {
+        let queues = self.queues;
+        self.records.iter().filter(|record| record.enters_queue).map(move |record| {
+            let queue = &queues[record.queue as usize];
+            Arrival {
+                topic: &queue.topic,
+                queue_id: queue.id,
+                queue_offset: record.queue_offset,
+                tags_code: record.tags_code,
+                store_timestamp: record.store_timestamp,
+            }
+        })
+    }
+
+    /// Stretches of records for one queue; neighbouring ones may be for the same.
+    pub fn by_queue(&self) -> impl Iterator<Item = Arrivals<'a>> {
+        let queues = self.queues;
+        self.records.chunk_by(|a, b| a.queue == b.queue).map(move |records| Arrivals { queues, records })
+    }
+}
+
 /// Told about every record that becomes readable, once, in order per queue.
 pub trait ArrivalListener: Send + Sync {
     /// Called after the units are visible, from whichever thread dispatches. Must not block and must not call
     /// [`crate::Store::append`].
-    fn arrived(&self, arrivals: &[Arrival<'_>]);
+    fn arrived(&self, arrivals: Arrivals<'_>);
 }
 
 /// Listens to nothing.
@@ -195,7 +228,7 @@ pub trait ArrivalListener: Send + Sync {
 pub struct NoListener;
 
 impl ArrivalListener for NoListener {
-    fn arrived(&self, _arrivals: &[Arrival<'_>]) {}
+    fn arrived(&self, _arrivals: Arrivals<'_>) {}
 }
 
 /// What happened to one record of a batch.

@@ -3,7 +3,7 @@
 mod common;
 
 use common::{append, open, tiny};
-use ferromq_store::{Arrival, ArrivalListener, FlushMode, FlushOutcome, NotWritable, Store, StoreOptions};
+use ferromq_store::{ArrivalListener, Arrivals, FlushMode, FlushOutcome, NotWritable, Store, StoreOptions};
 use std::path::Path;
 use std::sync::mpsc::{channel, Receiver, Sender};
 use std::sync::{Arc, Mutex, OnceLock, Weak};
@@ -32,9 +32,9 @@ struct Gate {
 }
 
 impl ArrivalListener for Gate {
-    fn arrived(&self, arrivals: &[Arrival<'_>]) {
+    fn arrived(&self, arrivals: Arrivals<'_>) {
         let store = self.store.get().and_then(Weak::upgrade);
-        for arrival in arrivals {
+        for arrival in arrivals.iter() {
             let Some(store) = &store else { continue };
             let unit = store.unit(arrival.topic, arrival.queue_id, arrival.queue_offset).unwrap();
             assert!(unit.physical + i64::from(unit.size) <= store.flushed_offset(), "seen before it was flushed");

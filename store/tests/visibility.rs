@@ -8,7 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use ferromq_protocol::record::Message;
-use ferromq_store::{Arrival, ArrivalListener, FlushMode, FlushOutcome, Store, StoreOptions};
+use ferromq_store::{ArrivalListener, Arrivals, FlushMode, FlushOutcome, Store, StoreOptions};
 
 const THREADS: usize = 4;
 /// Short bursts with a stop after each find a lost wake-up; a later append would hide it.
@@ -18,8 +18,8 @@ const BURSTS: usize = 400;
 struct Counting(AtomicI64);
 
 impl ArrivalListener for Counting {
-    fn arrived(&self, arrivals: &[Arrival<'_>]) {
-        self.0.fetch_add(arrivals.len() as i64, Ordering::SeqCst);
+    fn arrived(&self, arrivals: Arrivals<'_>) {
+        self.0.fetch_add(arrivals.iter().count() as i64, Ordering::SeqCst);
     }
 }
 

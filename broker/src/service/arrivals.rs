@@ -3,7 +3,7 @@
 //! Called on whatever thread dispatches (usually the one that appended); the receivers must not block.
 use super::delay::Delay;
 use super::holds::Holds;
-use ferromq_store::{Arrival, ArrivalListener};
+use ferromq_store::ArrivalListener;
 use std::sync::Arc;
 
 /// The store's listener.
@@ -15,8 +15,8 @@ pub struct Arrivals {
 }
 
 impl ArrivalListener for Arrivals {
-    fn arrived(&self, arrivals: &[Arrival<'_>]) {
-        self.holds.arrived(arrivals);
-        self.delay.arrived(arrivals);
+    fn arrived(&self, arrivals: ferromq_store::Arrivals<'_>) {
+        self.holds.arrived(arrivals.by_queue().map(|run| run.iter()));
+        self.delay.arrived(arrivals.by_queue().map(|run| run.iter()));
     }
 }

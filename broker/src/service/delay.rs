@@ -72,8 +72,9 @@ impl Delay {
     }
 
     /// New messages are visible: wakes the thread when one of them is due before it would wake by itself.
-    pub fn arrived(&self, arrivals: &[Arrival<'_>]) {
-        let due = arrivals.iter().filter(|a| a.topic == topic::SCHEDULE).map(|a| a.tags_code).min();
+    pub fn arrived<'a, Run: Iterator<Item = Arrival<'a>> + Clone>(&self, runs: impl Iterator<Item = Run>) {
+        let scheduled = |run: &Run| run.clone().next().is_some_and(|first| first.topic == topic::SCHEDULE);
+        let due = runs.filter(scheduled).flatten().map(|a| a.tags_code).min();
         let Some(due) = due else { return };
         let mut wake = self.wake.lock();
         if due < wake.at_ms {

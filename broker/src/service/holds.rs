@@ -166,17 +166,16 @@ impl Holds {
         self.start_sweeping();
     }
 
-    /// New messages are visible; wakes who waits for them. Does not block.
-    pub fn arrived(&self, arrivals: &[Arrival<'_>]) {
+    /// New messages are visible, in runs for one queue each; wakes who waits for them. Does not block.
+    pub fn arrived<'a, Run: Iterator<Item = Arrival<'a>> + Clone>(&self, runs: impl Iterator<Item = Run>) {
         fence(Ordering::SeqCst);
         if self.is_empty() {
             return;
         }
-        let same_queue = |a: &Arrival<'_>, b: &Arrival<'_>| a.queue_id == b.queue_id && a.topic == b.topic;
-        for run in arrivals.chunk_by(same_queue) {
-            let first = &run[0];
+        for run in runs {
+            let Some(first) = run.clone().next() else { continue };
             self.wake_queue(first.topic, first.queue_id, |hold| {
-                run.iter().any(|a| a.queue_offset >= hold.pull_from && (hold.matches)(a.tags_code))
+                run.clone().any(|a| a.queue_offset >= hold.pull_from && (hold.matches)(a.tags_code))
             });
         }
     }
@@ -333,9 +332,9 @@ mod tests {
         holds.hold("t", 0, hold(6, until, None, &done), ROOM, || 5);
         holds.hold("t", 0, hold(4, until, Some(7), &done), ROOM, || 4);
         holds.hold("t", 1, hold(0, until, None, &done), ROOM, || 0);
-        holds.arrived(&[arrival("u", 0, 9, 7), arrival("t", 0, 5, 1)]);
+        holds.arrived([arrival("u", 0, 9, 7), arrival("t", 0, 5, 1)].map(std::iter::once).into_iter());
         assert_eq!(ended.try_iter().collect::<Vec<_>>(), [(5, Wake::Arrived)]);
-        holds.arrived(&[arrival("t", 0, 6, 7), arrival("t", 0, 7, 1)]);
+        holds.arrived(std::iter::once([arrival("t", 0, 6, 7), arrival("t", 0, 7, 1)].into_iter()));
         let mut woken: Vec<_> = ended.try_iter().collect();
         woken.sort_by_key(|w| w.0);
         assert_eq!(woken, [(4, Wake::Arrived), (6, Wake::Arrived)]);
@@ -394,7 +393,7 @@ mod tests {
         let consumers: Vec<_> = consumers.collect();
         for offset in 0..MESSAGES {
             end.store(offset + 1, Ordering::Release);
-            holds.arrived(&[arrival("t", 0, offset, 0)]);
+            holds.arrived(std::iter::once(std::iter::once(arrival("t", 0, offset, 0))));
         }
         consumers.into_iter().for_each(|consumer| consumer.join().unwrap());
         assert!(holds.is_empty());

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use ferromq_protocol::record::{self, Message};
 use ferromq_store::{
-    AppendBatch, Arrival, ArrivalListener, DeleteHours, GetRequest, GetStatus, IndexOptions, MatchAll, NoListener,
+    AppendBatch, ArrivalListener, Arrivals, DeleteHours, GetRequest, GetStatus, IndexOptions, MatchAll, NoListener,
     RecordResult, RetentionOptions, Store, StoreOptions,
 };
 
@@ -152,9 +152,9 @@ impl Model {
 pub struct Recorder(pub Mutex<BTreeMap<(String, i32), Vec<i64>>>);
 
 impl ArrivalListener for Recorder {
-    fn arrived(&self, arrivals: &[Arrival<'_>]) {
+    fn arrived(&self, arrivals: Arrivals<'_>) {
         let mut heard = self.0.lock().unwrap();
-        for arrival in arrivals {
+        for arrival in arrivals.iter() {
             heard.entry((arrival.topic.to_owned(), arrival.queue_id)).or_default().push(arrival.queue_offset);
         }
     }
