@@ -128,6 +128,11 @@ impl File {
         effect(&self.path, Effect::Sync { from: 0, to: u64::MAX }, || self.file.sync_all())
     }
 
+    /// Has the pages of `from..to` written, without asking the disk to make that last: only [`sync`](Self::sync) does.
+    pub fn write_out(&self, from: u64, to: u64) -> io::Result<()> {
+        effect(&self.path, Effect::WriteOut { from, to }, || platform::write_out(&self.file, from, to))
+    }
+
     /// Fills `out` from `from`, waiting for the disk.
     pub fn read_at(&self, out: &mut [u8], from: u64) -> io::Result<()> {
         let mut done = 0;

@@ -4,7 +4,7 @@
 //! lives, and everything that opens files below meets it, configuration files included. Without a mount the whole layer
 //! costs one load of an atomic per system call.
 //!
-//! What it is not: memory. Bytes written through a map pass it only when they are forced to the disk ([`Effect::Sync`]), and
+//! What it is not: memory. Bytes written through a map pass it only when they go to the disk ([`Effect::Sync`], [`Effect::WriteOut`]), and
 //! bytes read through a map not at all; for those, tests change the files themselves.
 //!
 //! Threads: hooks are called by whichever thread does the effect, several at once, with none of the store's short locks
@@ -61,6 +61,13 @@ pub enum Effect<'a> {
         /// First byte.
         from: u64,
         /// Behind the last byte; `u64::MAX` for the whole file.
+        to: u64,
+    },
+    /// Writes the bytes `from..to` of a map to the disk, which may still hold them in memory of its own.
+    WriteOut {
+        /// First byte.
+        from: u64,
+        /// Behind the last byte.
         to: u64,
     },
     /// Makes creations, renames and deletions in the folder last.

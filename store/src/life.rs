@@ -479,7 +479,7 @@ fn start(inner: &Arc<Inner>, lock: DirectoryLock, abort: PathBuf) -> Result<Life
             .map(|thread| life.threads.lock().push(thread))
             .map_err(OpenError::io("start the threads of", &life.inner.options.root))
     };
-    spawn("log-prepare", |inner| inner.log.run_prepare())?;
+    spawn("log-prepare", |inner| inner.log.run_prepare(inner.is_sync()))?;
     spawn("log-flush", Inner::run_flush)?;
     spawn("queue-flush", Inner::run_queue_flush)?;
     if inner.is_sync() {

@@ -11,6 +11,8 @@ use crate::disk;
 use crate::resident::ResidentWindow;
 use bytes::Bytes;
 use lost_pages::Watch;
+#[cfg(target_os = "linux")]
+use memmap2::UncheckedAdvice;
 use memmap2::{Advice, MmapOptions, MmapRaw};
 use std::fs::File;
 use std::io;
@@ -34,6 +36,8 @@ pub(crate) struct Map {
     readable: AtomicUsize,
     /// Pages known to be in memory.
     resident: ResidentWindow,
+    /// Pages come into the page cache, and into our page tables, one by one.
+    single: AtomicBool,
 }
 
 /// The right to write to a map; one exists per map.
@@ -48,7 +52,7 @@ impl Map {
         let raw = MmapOptions::new().len(len).map_raw(file.system())?;
         let (watch, path) = (Watch::over(raw.as_ptr(), len), file.path().into());
         let (readable, resident) = (AtomicUsize::new(readable.min(len)), ResidentWindow::default());
-        let map = Arc::new(Map { watch, raw, path, readable, resident });
+        let map = Arc::new(Map { watch, raw, path, readable, resident, single: AtomicBool::new(false) });
         Ok(MapWriter { map })
     }
 
@@ -94,9 +98,29 @@ impl Map {
             return Ok(());
         }
         self.check()?;
-        disk::sync_map(&self.path, from, to, || self.raw.flush_range(from, to - from))?;
+        disk::sync_map(&self.path, from, to, || {
+            self.forget(from, to);
+            self.raw.flush_range(from, to - from)
+        })?;
         // What was written to a page that is lost is in no file.
         self.check()
+    }
+
+    /// Takes the pages of `from..to` out of our page tables, where they stand one by one; they stay in the page cache, as dirty as they
+    /// are. The system has to learn of the next write to each page that it forces: it would stop the other processors once for every
+    /// one of them, which takes longer than the disk does. So it stops them once. Who reads the bytes finds sixteen pages at a time.
+    pub fn forget(&self, from: usize, to: usize) {
+        const WORTH_IT: usize = 4 * PAGE;
+        #[cfg(target_os = "linux")]
+        if to - from > WORTH_IT && self.single.load(Ordering::Relaxed) {
+            // SAFETY: the map is shared: its pages are those of the file, and the next access to one finds it unchanged. Pages
+            // that were put in the place of lost ones are zeros, and are zeros after it.
+            let forgotten = unsafe { self.raw.unchecked_advise_range(UncheckedAdvice::DontNeed, from, to - from) };
+            // An error means that it takes longer.
+            let _ = forgotten;
+        }
+        #[cfg(not(target_os = "linux"))]
+        let _ = (from, to);
     }
 
     /// Makes the pages of `from..to` present and writable, so that writing them does not fault. An estimate of what is
@@ -123,10 +147,16 @@ impl Map {
         let _ = (from, to);
     }
 
-    /// Says that reads will jump about, or go through from front to back.
+    /// Says that accesses will jump about: pages are brought in one by one from now on, not in large pieces that could only be forced as a
+    /// whole.
     pub fn advise_random(&self) {
+        let before = self.single.swap(true, Ordering::Relaxed);
         #[cfg(unix)]
-        let _ = self.raw.advise(Advice::Random);
+        if !before {
+            let _ = self.raw.advise(Advice::Random);
+        }
+        #[cfg(not(unix))]
+        let _ = before;
     }
 
     /// As [`is_resident`](Self::is_resident), asked of the system once for many reads: the pages were in memory a second ago at most.
@@ -231,6 +261,25 @@ pub(crate) fn write_at(file: &File, bytes: &[u8], offset: u64) -> io::Result<()>
         file.seek(SeekFrom::Start(offset))?;
         file.write_all(bytes)
     }
+}
+
+/// Writes the dirty pages of `from..to` to the disk and waits until they are there, if only in the disk's own memory. Does nothing where
+/// the system knows no such call.
+pub(crate) fn write_out(file: &File, from: u64, to: u64) -> io::Result<()> {
+    #[cfg(target_os = "linux")]
+    {
+        use std::os::fd::AsRawFd;
+        const ALL: libc::c_uint =
+            libc::SYNC_FILE_RANGE_WAIT_BEFORE | libc::SYNC_FILE_RANGE_WRITE | libc::SYNC_FILE_RANGE_WAIT_AFTER;
+        let (from, len) = (from as i64, to.saturating_sub(from) as i64);
+        // SAFETY: the file is open while it is borrowed, and no memory is touched.
+        if unsafe { libc::sync_file_range(file.as_raw_fd(), from, len, ALL) } != 0 {
+            return Err(io::Error::last_os_error());
+        }
+    }
+    #[cfg(not(target_os = "linux"))]
+    let _ = (file, from, to);
+    Ok(())
 }
 
 /// Makes `from..to` of `file` zero. The length of the file never changes, not even for a moment: a file of another length
@@ -471,6 +520,25 @@ mod tests {
         assert!(writer.write(5, b"!"));
         drop(writer);
         assert_eq!(&bytes[..], b"ello");
+    }
+
+    /// Pages that are taken out of the page tables and written out are what they were, and can be written again.
+    #[test]
+    fn forgotten_pages_keep_what_was_written() {
+        let (_dir, file, mut writer) = map(16 * PAGE as u64);
+        let map = writer.map().clone();
+        map.advise_random();
+        for (round, byte) in [(0, 1), (1, 2)] {
+            let (from, bytes) = (round * 8 * PAGE + 100, [byte; 7 * PAGE]);
+            assert!(writer.write(from, &bytes));
+            writer.publish(from + bytes.len());
+            map.forget(0, 16 * PAGE);
+            assert_eq!(map.get(from, from + bytes.len()), Some(&bytes[..]));
+            file.write_out(0, 16 * PAGE as u64).unwrap();
+        }
+        let mut read = vec![0; PAGE];
+        file.read_at(&mut read, 8 * PAGE as u64 + 100).unwrap();
+        assert_eq!(read, [2; PAGE]);
     }
 
     /// Zeroing keeps the length and what lies beside the range, whichever way it is done.

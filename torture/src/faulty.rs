@@ -60,7 +60,7 @@ impl Faults for FaultyDisk {
             Effect::Create | Effect::CreateDir | Effect::Resize(_) | Effect::Reserve { .. } if hit(ill.no_space) => {
                 fail(ENOSPC)
             }
-            Effect::Sync { .. } | Effect::SyncDir if hit(ill.sync) => fail(EIO),
+            Effect::Sync { .. } | Effect::SyncDir | Effect::WriteOut { .. } if hit(ill.sync) => fail(EIO),
             Effect::Write { len, .. } if hit(ill.short) => Verdict::Short(1 + len / 2),
             Effect::Write { .. } | Effect::Rename(_) | Effect::Remove | Effect::Zero { .. } if hit(ill.write) => {
                 fail(EIO)

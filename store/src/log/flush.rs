@@ -4,10 +4,11 @@
 //! nothing. The store then refuses writes until a restart recovers what is really there.
 //!
 //! Locks: `flushing` (one flush at a time), then nothing. The waiters have a lock of their own; callbacks run without it.
-use super::Log;
+use super::{segment::Segment, Log};
 use crate::error::NotWritable;
 use crate::types::FlushOutcome;
 use parking_lot::{Condvar, Mutex};
+use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
@@ -27,6 +28,11 @@ impl Log {
         flushed
     }
 
+    /// Somebody else failed to force these bytes: nothing is flushed any more.
+    pub(super) fn flush_failed(&self, segment: &Segment, from: i64, to: i64, error: &io::Error) {
+        self.flushing.lock().get_or_insert_with(|| not_flushed(segment, from, to, error));
+    }
+
     /// Forces everything below `to` to the disk.
     fn flush_to(&self, to: i64) -> Result<i64, NotWritable> {
         let from = self.flushed();
@@ -39,10 +45,7 @@ impl Log {
             };
             let end = to.min(segment.end());
             let (start, stop) = ((at - segment.base) as usize, (end - segment.base) as usize);
-            let failed = |error| NotWritable::FlushFailed {
-                file: segment.path.display().to_string(),
-                reason: format!("offset {at} to {end}: {error}"),
-            };
+            let failed = |error| not_flushed(&segment, at, end, &error);
             let map = segment.mapped().map_err(failed)?;
             map.sync(start, stop).map_err(failed)?;
             if end == to {
@@ -56,6 +59,11 @@ impl Log {
         }
         Ok(to.max(from))
     }
+}
+
+fn not_flushed(segment: &Segment, from: i64, to: i64, error: &io::Error) -> NotWritable {
+    let (file, reason) = (segment.path.display().to_string(), format!("offset {from} to {to}: {error}"));
+    NotWritable::FlushFailed { file, reason }
 }
 
 /// Called exactly once with what became of the flush.

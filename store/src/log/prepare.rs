@@ -1,10 +1,13 @@
 //! The prepare thread: keeps the pages ahead of the end of the log populated and the next segment ready, so that the
-//! append lock never waits for either; and reserves the space that busy consume queues will need next.
+//! append lock never waits for either; and reserves the space that busy consume queues will need next. Where appenders wait for the
+//! disk, the pages ahead are on it already, as zeros: to force a record is then to overwrite, and the file system has nothing to
+//! write down besides. (What is only reserved it marks as written with the first force, which takes two more writes to the disk.)
 //!
 //! Appenders wake it when the log has grown to a mark; without appends it sleeps.
 use super::{segment::Segment, Log};
 use crate::queue::Queue;
 use parking_lot::{Condvar, Mutex};
+use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -12,10 +15,14 @@ use std::time::{Duration, Instant};
 /// Bytes populated ahead of the log, but at most an eighth of a segment: what arrives in bursts finds its pages there. More
 /// than this at once faults its pages in itself, under the append lock.
 const AHEAD_BYTES: usize = 32 << 20;
+/// Bytes on the disk ahead of the log where appenders wait for it; each of them is written twice.
+const AHEAD_ON_DISK_BYTES: usize = 4 << 20;
 /// After a segment could not be created, appends are told the same reason for so long, before it is tried again.
 const PAUSE: Duration = Duration::from_millis(200);
 /// Bytes populated in one call: other users of the address space wait meanwhile.
 const STEP: usize = 1 << 20;
+/// Bytes written ahead in one call: what appenders force meanwhile waits its turn at the disk.
+const STEP_ON_DISK: usize = 256 << 10;
 /// Queues that may wait for space. Who puts units into one more reserves its space itself when it comes there.
 const QUEUES_MAX: usize = 256;
 
@@ -156,9 +163,9 @@ impl Prepare {
 }
 
 impl Log {
-    /// The body of the prepare thread.
-    pub fn run_prepare(&self) {
-        let ahead = self.ahead();
+    /// The body of the prepare thread. `on_disk`: appenders wait for the disk.
+    pub fn run_prepare(&self, on_disk: bool) {
+        let ahead = self.ahead(on_disk);
         let mut populated = 0;
         let mut urgent = false;
         loop {
@@ -173,7 +180,7 @@ impl Log {
             }
             let end = segment.base + position as i64;
             let target = end + ahead as i64;
-            self.populate(&segment, next.as_ref(), end.max(populated), target);
+            self.populate(&segment, next.as_ref(), end.max(populated)..target, on_disk);
             populated = target.max(populated);
             let mut mark = populated - (ahead / 2) as i64;
             if next.is_none() {
@@ -185,8 +192,9 @@ impl Log {
         }
     }
 
-    fn ahead(&self) -> usize {
-        AHEAD_BYTES.min(self.segment_size / 8)
+    fn ahead(&self, on_disk: bool) -> usize {
+        let most = if on_disk { AHEAD_ON_DISK_BYTES } else { AHEAD_BYTES };
+        most.min(self.segment_size / 8)
     }
 
     fn look(&self) -> (Arc<Segment>, usize, Option<Arc<Segment>>) {
@@ -199,8 +207,6 @@ impl Log {
         let dir = self.paths.for_segment(last.end());
         match Segment::create(dir, last.end(), self.segment_size, &self.paths.files) {
             Ok((segment, writer)) => {
-                // The first records should not fault either.
-                writer.map().populate(0, self.ahead());
                 self.segments.write().push_back(segment.clone());
                 self.tail.lock().next = Some((segment.clone(), writer));
                 Some(segment)
@@ -215,19 +221,26 @@ impl Log {
         }
     }
 
-    fn populate(&self, segment: &Arc<Segment>, next: Option<&Arc<Segment>>, from: i64, to: i64) {
-        let mut at = from;
-        while at < to {
+    fn populate(&self, segment: &Arc<Segment>, next: Option<&Arc<Segment>>, range: Range<i64>, on_disk: bool) {
+        let step = if on_disk { STEP_ON_DISK } else { STEP } as i64;
+        let mut at = range.start;
+        while at < range.end {
             // They have less time than the log.
             self.prepare.reserve_for_queues();
-            let step = (at + STEP as i64).min(to);
             let target = if at < segment.end() { Some(segment) } else { next };
             let Some(target) = target else { return };
-            let (start, end) = ((at - target.base) as usize, (step - target.base) as usize);
-            if let Ok(map) = target.mapped() {
-                map.populate(start, end.min(self.segment_size));
+            let end = (at + step).min(range.end).min(target.end());
+            let (from, to) = ((at - target.base) as usize, (end - target.base) as usize);
+            if on_disk {
+                // The system tells a failure once, and it may be about a record that was appended meanwhile: it is one of flushing.
+                if let Err(error) = target.write_ahead(from, to) {
+                    self.flush_failed(target, at, end, &error);
+                    return;
+                }
+            } else if let Ok(map) = target.mapped() {
+                map.populate(from, to);
             }
-            at = step;
+            at = end;
         }
     }
 }

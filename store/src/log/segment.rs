@@ -141,6 +141,17 @@ impl Segment {
         Ok(self.opened()?.map.clone())
     }
 
+    /// Has `from..to` written to the disk as it is, zeros for what is not written yet, and its pages at hand for who writes them.
+    pub fn write_ahead(self: &Arc<Self>, from: usize, to: usize) -> io::Result<()> {
+        let open = self.opened()?;
+        open.map.advise_random();
+        open.map.populate(from, to);
+        open.map.forget(from, to);
+        open.file.write_out(from as u64, to as u64)?;
+        open.map.populate(from, to);
+        Ok(())
+    }
+
     /// The bytes `from..to` through the map, if the file is open and they are in memory. The usual case, in which nothing can fail.
     pub fn share_at_hand(&self, from: usize, to: usize) -> Option<Bytes> {
         self.used.set();
