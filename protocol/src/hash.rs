@@ -56,7 +56,20 @@ const POWERS: [i32; 8] = {
 };
 
 /// Continues a hash with more text.
+#[inline]
 fn extend(hash: i32, text: &str) -> i32 {
+    // Tags, mostly: looked at once.
+    if text.len() < POWERS.len() {
+        let step = |(h, all): (i32, u8), byte: &u8| (h.wrapping_mul(31).wrapping_add(i32::from(*byte)), all | byte);
+        let (short, all) = text.as_bytes().iter().fold((hash, 0), step);
+        if all.is_ascii() {
+            return short;
+        }
+    }
+    extend_long(hash, text)
+}
+
+fn extend_long(hash: i32, text: &str) -> i32 {
     if text.is_ascii() {
         // Eight at a time: one after the other each step would wait for the multiplication before it.
         let eights = text.as_bytes().chunks_exact(8);
