@@ -5,17 +5,22 @@
 use parking_lot::{Mutex, MutexGuard};
 use std::ops::Deref;
 
-/// Looks before the thread goes to sleep: some microseconds.
-const LOOKS: usize = 64;
+/// Looks before the thread goes to sleep: some ten microseconds.
+const LOOKS: u32 = 16;
+/// Pauses between two looks, at most. They double: who has the lock takes it again meanwhile, and finds what it protects in its own
+/// cache. Were it given from one processor to the other with every record, each would wait for the lines of the other.
+const PAUSES_MAX: u32 = 64;
 
 /// Locks `mutex`.
 #[inline]
 pub(crate) fn lock_soon<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    let mut pauses = 1;
     for _ in 0..LOOKS {
         if let Some(guard) = mutex.try_lock() {
             return guard;
         }
-        std::hint::spin_loop();
+        (0..pauses).for_each(|_| std::hint::spin_loop());
+        pauses = (2 * pauses).min(PAUSES_MAX);
     }
     mutex.lock()
 }
