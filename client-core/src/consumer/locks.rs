@@ -13,6 +13,9 @@ use std::time::Duration;
 
 /// How often locks are renewed.
 pub(crate) const RENEW_EVERY: Duration = Duration::from_secs(20);
+/// How long after a renewal that failed the next one follows: often enough before the lock may not be used any more, so that a queue
+/// does not stand still for want of one answer.
+pub(crate) const RENEW_AGAIN: Duration = Duration::from_secs(1);
 /// Without renewal for this long the lock may not be used any more.
 pub(crate) const EXPIRES_HERE: Duration = Duration::from_secs(30);
 /// Without renewal for this long the broker gives the queue to others.

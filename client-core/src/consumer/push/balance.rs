@@ -142,13 +142,15 @@ impl Core {
         }
     }
 
-    /// Renews all locks; queues whose lock is gone are given up.
-    async fn renew_locks(self: &Arc<Self>) {
+    /// Renews all locks; queues whose lock is gone are given up. Returns when to renew them next.
+    async fn renew_locks(self: &Arc<Self>) -> Duration {
+        let mut next = locks::RENEW_EVERY;
         for (broker, queues) in locks::by_broker(self.active()) {
             let granted: BTreeSet<MessageQueue> = match locks::lock(&self.instance, &self.group, &queues).await {
                 Ok(granted) => granted,
                 Err(error) => {
-                    tracing::warn!(group = %self.group, broker, %error, "locks not renewed");
+                    tracing::warn!(group = %self.group, broker, %error, "locks not renewed, trying again");
+                    next = locks::RENEW_AGAIN;
                     continue;
                 }
             };
@@ -160,6 +162,7 @@ impl Core {
                 }
             }
         }
+        next
     }
 
     /// Gives all locks back.
@@ -216,6 +219,7 @@ pub(super) fn start_timers(core: &Arc<Core>, tasks: &Tasks) {
         let queues: Vec<_> =
             core.queues().iter().filter(|q| q.phase() != Phase::Dropped).map(|q| (*q.queue).clone()).collect();
         core.commit(&queues).await;
+        core.options.commit_interval
     });
     if core.uses_locks() {
         every(core, tasks, locks::RENEW_EVERY, |core| async move { core.renew_locks().await });
@@ -223,14 +227,16 @@ pub(super) fn start_timers(core: &Arc<Core>, tasks: &Tasks) {
     if !core.listening.is_orderly() && core.is_clustering() {
         every(core, tasks, core.options.consume_timeout, |core| async move {
             super::concurrent::send_back_overdue(&core).await;
+            core.options.consume_timeout
         });
     }
 }
 
-fn every<F, R>(core: &Arc<Core>, tasks: &Tasks, interval: Duration, action: F)
+/// Runs `action` after `pause`, and then each time after what it says.
+fn every<F, R>(core: &Arc<Core>, tasks: &Tasks, mut pause: Duration, action: F)
 where
     F: Fn(Arc<Core>) -> R + Send + Sync + 'static,
-    R: std::future::Future<Output = ()> + Send,
+    R: std::future::Future<Output = Duration> + Send,
 {
     let (core, stopped) = (core.clone(), tasks.stopped());
     tasks.spawn(async move {
@@ -238,12 +244,49 @@ where
         loop {
             tokio::select! {
                 _ = &mut stopped => return,
-                _ = sleep(interval) => {}
+                _ = sleep(pause) => {}
             }
             tokio::select! {
                 _ = &mut stopped => return,
-                _ = action(core.clone()) => {}
+                next = action(core.clone()) => pause = next,
             }
         }
     });
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+    use super::*;
+    use crate::consumer::listener::ConsumeOrderlyStatus;
+    use crate::consumer::push::PushConsumer;
+    use ferromq_protocol::{code::response, Command};
+    use ferromq_remoting::{Connection, Handler, Limits, OutFrame, Server};
+
+    /// A name server without topics.
+    struct KnowsNothing;
+
+    impl Handler for KnowsNothing {
+        fn requests(&self, _: &Arc<Connection>, requests: &mut Vec<Command>, answers: &mut Vec<OutFrame>) {
+            let no_route = |request| OutFrame::from(&Command::response_to(&request, response::TOPIC_NOT_EXIST, None));
+            answers.extend(requests.drain(..).map(no_route));
+        }
+    }
+
+    /// A renewal that got no answer is repeated long before the lock may not be used any more; the queue is kept.
+    #[tokio::test]
+    async fn a_renewal_that_failed_is_repeated_soon() {
+        let any = "127.0.0.1:0".parse().unwrap();
+        let names = Server::bind(any, Limits::default(), Arc::new(KnowsNothing)).await.unwrap();
+        let builder = PushConsumer::builder("G").namesrv(names.local_addr().to_string()).subscribe("T", "*");
+        let consumer = builder.orderly(|_, _| ConsumeOrderlyStatus::Success).start().await.unwrap();
+        let core = &consumer.owner.core;
+        assert_eq!(core.renew_locks().await, locks::RENEW_EVERY, "nothing is locked");
+        let queue = MessageQueue::new("T", "b", 0);
+        assert!(core.add_queue(&Arc::new(OwnedQueue::new(queue.clone(), true))));
+        assert_eq!(core.renew_locks().await, locks::RENEW_AGAIN);
+        assert_eq!(core.active(), [queue]);
+        consumer.shutdown().await;
+        names.shutdown().await;
+    }
 }
