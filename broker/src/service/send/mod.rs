@@ -269,10 +269,10 @@ impl<'a> Sending<'a> {
 
     /// A batch body: each message is a record of its own, all of them adjacent (broker.md 3.7). They keep just their own
     /// properties.
-    fn add_batch<'r>(
+    fn add_batch(
         &mut self,
-        request: &SendRequest<'r>,
-        topic: &'r TopicConfig,
+        request: &SendRequest<'_>,
+        topic: &TopicConfig,
         queue_id: i32,
     ) -> Result<Accepted, Refusal> {
         if request.topic.len() > topic::TOPIC_CHARS_MAX {
@@ -293,26 +293,26 @@ impl<'a> Sending<'a> {
         if request.body.is_empty() || whole > i64::from(self.config.max_message_size) {
             return Err(Refusal::thrown(format!("message body size exceeded: {whole} bytes in the batch")));
         }
-        let message = |inner: batch::BatchMessage<'r>| record::Message {
-            topic: &topic.topic_name,
-            queue_id,
-            flag: inner.flag,
-            sys_flag,
-            born_timestamp: request.born_timestamp,
-            born_host: self.producer,
-            store_timestamp: self.now_ms,
-            store_host: self.service.identity.store_host,
-            reconsume_times: request.reconsume_times,
-            prepared_transaction_offset: 0,
-            body: inner.body,
-            properties: inner.properties,
-            queue_offset: 0,
-            physical_offset: 0,
-        };
-        let messages: Vec<record::Message<'_>> = batch::iter(request.body)
-            .map(|inner| inner.map(message))
-            .collect::<Result<_, _>>()
-            .map_err(|e| Refusal::thrown(format!("the batch body cannot be read: {e}")))?;
+        let mut messages = Vec::new();
+        for inner in batch::iter(request.body) {
+            let inner = inner.map_err(|e| Refusal::thrown(format!("the batch body cannot be read: {e}")))?;
+            messages.push(record::Message {
+                topic: &topic.topic_name,
+                queue_id,
+                flag: inner.flag,
+                sys_flag,
+                born_timestamp: request.born_timestamp,
+                born_host: self.producer,
+                store_timestamp: self.now_ms,
+                store_host: self.service.identity.store_host,
+                reconsume_times: request.reconsume_times,
+                prepared_transaction_offset: 0,
+                body: inner.body,
+                properties: inner.properties,
+                queue_offset: 0,
+                physical_offset: 0,
+            });
+        }
         self.scratch.batch.push_group(&messages).map_err(|e| refusal_of(&e, &self.config))?;
         let at = self.count;
         self.count += messages.len();
