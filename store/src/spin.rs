@@ -6,10 +6,10 @@ use parking_lot::{Mutex, MutexGuard};
 use std::ops::Deref;
 
 /// Looks before the thread goes to sleep: some ten microseconds.
-const LOOKS: u32 = 16;
+const LOOKS: u32 = 64;
 /// Pauses between two looks, at most. They double: who has the lock takes it again meanwhile, and finds what it protects in its own
 /// cache. Were it given from one processor to the other with every record, each would wait for the lines of the other.
-const PAUSES_MAX: u32 = 64;
+const PAUSES_MAX: u32 = 16;
 
 /// Locks `mutex`.
 #[inline]

@@ -3,6 +3,7 @@ use crate::measure::{all_threads, passing, running, settle, Scale};
 use crate::records::{append, fill, message, open, options, record_len, BATCH, BODY, QUEUES};
 use crate::row::{median, Row};
 use ferromq_protocol::sysflag::TRANSACTION_PREPARED;
+use ferromq_store::Store;
 use memmap2::MmapMut;
 use std::hint::black_box;
 use std::sync::Barrier;
@@ -80,34 +81,42 @@ pub fn batches(scale: Scale) -> Row {
         .note(format!("threads of the store, index among them: {others:.1} ns"))
 }
 
-/// Single records, appended by four threads at a time; against one bare writer, for a log has one end.
+/// Single records, appended by four threads at a time; against one bare writer, for a log has one end. Without the index, whose thread
+/// would take a good part of a small machine's processors: what time goes by with it is noted.
 pub fn threads(scale: Scale) -> Row {
     let (slice, pairs) = (scale.of(THREAD_SLICE), scale.pairs(THREAD_PAIRS));
-    let dir = tempfile::tempdir().unwrap();
-    let store = open(options(dir.path()));
+    let dirs = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
+    let without = open(ferromq_store::StoreOptions { index_enabled: false, ..options(dirs[0].path()) });
+    let with = open(options(dirs[1].path()));
     let mut bare = Baseline::new(THREADS * slice * pairs);
-    let mut costs = Vec::new();
-    let mut cpu = Vec::new();
+    let (mut costs, mut cpu, mut indexed) = (Vec::new(), Vec::new(), Vec::new());
+    let per_record = |nanos: f64| nanos / (THREADS * slice) as f64;
     for _ in 0..pairs {
         settle();
-        let (elapsed, ran) = four(&|thread| {
-            let (mut batch, message) = (store.new_batch(), message(thread % QUEUES, BODY));
-            for _ in 0..slice {
-                batch.clear();
-                batch.push(&message).unwrap();
-                store.append(&mut batch).unwrap();
-            }
-        });
-        let per_record = |nanos: f64| nanos / (THREADS * slice) as f64;
+        let (elapsed, ran) = four(&|thread| singles(&without, thread, slice));
         let baseline = passing(|| bare.write(THREADS * slice, record_len()));
         cpu.push(per_record(ran));
         costs.push((per_record(elapsed), per_record(baseline)));
+        settle();
+        indexed.push(per_record(four(&|thread| singles(&with, thread, slice)).0));
     }
-    store.abandon();
+    without.abandon();
+    with.abandon();
     let mean = costs.iter().map(|(ours, _)| ours).sum::<f64>() / costs.len() as f64;
     Row::of_costs("append, single records, 4 threads", "ns per record, elapsed", &costs, 1.0 / 3.0)
         .note(format!("time for which the four threads were running: {:.1} ns per record", median(cpu)))
         .note(format!("the mean of all slices, those beside which pages were populated among them: {mean:.1} ns"))
+        .note(format!("beside the thread of the index: {:.1} ns", median(indexed)))
+}
+
+/// What one of the threads does.
+fn singles(store: &Store, thread: usize, records: usize) {
+    let (mut batch, message) = (store.new_batch(), message(thread % QUEUES, BODY));
+    for _ in 0..records {
+        batch.clear();
+        batch.push(&message).unwrap();
+        store.append(&mut batch).unwrap();
+    }
 }
 
 /// Runs `work` in four threads that start together: time that passed, and time for which they were running.
