@@ -11,6 +11,10 @@ use std::time::Duration;
 use tokio::task::JoinHandle;
 use tokio::time::MissedTickBehavior;
 
+/// Requests answered before their answers are written: a client that sends many at a time reads the first ones while the next are
+/// looked up.
+const BATCH_REQUESTS_MAX: usize = 96;
+
 /// Why a name server does not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
@@ -52,7 +56,7 @@ impl NameServer {
         let address = config.listen_address()?;
         let idle = Duration::from_secs(config.server_channel_max_idle_time_seconds.max(1).unsigned_abs());
         let interval = Duration::from_millis(config.scan_not_active_broker_interval.max(1).unsigned_abs());
-        let limits = Limits { idle, ..Limits::default() };
+        let limits = Limits { idle, batch_requests_max: BATCH_REQUESTS_MAX, ..Limits::default() };
         let service = Arc::new(Service::new(config, kv));
         let server = Server::bind(address, limits, Arc::new(Requests(service.clone()))).await?;
         let local = server.local_addr();

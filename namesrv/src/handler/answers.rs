@@ -6,10 +6,11 @@
 use super::Refusal;
 use bytes::{Bytes, BytesMut};
 use ferromq_protocol::code::response as res;
-use ferromq_protocol::frame::{encode_ext, Fixed};
-use ferromq_protocol::{Command, ExtFields};
+use ferromq_protocol::frame::{encode_ext, Fixed, Prepared};
+use ferromq_protocol::{Codec, Command, ExtFields};
 use ferromq_remoting::OutFrame;
 use std::cell::Cell;
+use std::sync::OnceLock;
 
 /// Longer bodies are sent as they are, without a copy. Routes are shorter.
 const BODY_BYTES_COPIED_MAX: usize = 4 * 1024;
@@ -20,16 +21,29 @@ thread_local! {
     static PIECE: Cell<BytesMut> = Cell::new(BytesMut::new());
 }
 
+/// The header of a success without fields, in JSON: all but its opaque.
+fn success() -> Option<&'static Prepared> {
+    static SUCCESS: OnceLock<Option<Prepared>> = OnceLock::new();
+    let prepared = || {
+        let (fixed, mut sample) = (Fixed { flag: 1, ..Fixed::request(res::SUCCESS, 0, Codec::Json) }, BytesMut::new());
+        encode_ext(&mut sample, &fixed, None, &ExtFields::absent(), 0).ok()?;
+        Prepared::new(&sample, res::SUCCESS, &[("\"opaque\":", "0")])
+    };
+    SUCCESS.get_or_init(prepared).as_ref()
+}
+
 /// Answers on their way to `frames`.
 pub(super) struct Answers<'a> {
     piece: BytesMut,
+    /// A header that is being written.
+    header: Vec<u8>,
     frames: &'a mut Vec<OutFrame>,
 }
 
 impl<'a> Answers<'a> {
     /// None yet. They stand behind what is in `frames`.
     pub(super) fn to(frames: &'a mut Vec<OutFrame>) -> Self {
-        Self { piece: PIECE.take(), frames }
+        Self { piece: PIECE.take(), header: Vec::new(), frames }
     }
 
     /// Any answer, unless nobody waits for one.
@@ -52,9 +66,12 @@ impl<'a> Answers<'a> {
 
     /// A success without header fields.
     pub(super) fn succeed(&mut self, request: &Command, body: &Bytes) {
-        let fixed = Fixed::response_to(request, res::SUCCESS);
         let fits = body.len() <= BODY_BYTES_COPIED_MAX && !request.is_oneway();
-        if fits && encode_ext(&mut self.piece, &fixed, None, &ExtFields::absent(), body.len()).is_ok() {
+        let prepared = success().filter(|_| fits && request.codec == Codec::Json);
+        self.header.clear();
+        let begun = prepared.map(|success| success.begin(&mut self.header).int(request.opaque.into()));
+        if begun.is_some_and(|header| header.end_before(body.len()).is_ok()) {
+            self.piece.extend_from_slice(&self.header);
             self.piece.extend_from_slice(body);
             self.bound();
         } else {

@@ -19,6 +19,7 @@ pub use register::{Registered, Registration, Rejected};
 pub use route::RouteOptions;
 
 use ferromq_protocol::body::{BrokerData, DataVersion, TopicQueueMappingInfo};
+use foldhash::quality::RandomState;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use topic::Topic;
 
@@ -44,8 +45,8 @@ type LiveKey = (String, String);
 /// Everything the name server knows of topics and brokers.
 #[derive(Debug, Default)]
 pub struct Tables {
-    /// topic → queues by broker name, and the encoded route.
-    topics: HashMap<String, Topic>,
+    /// topic → queues by broker name, and the encoded route. The hash is seeded at random, for clients name topics.
+    topics: HashMap<String, Topic, RandomState>,
     /// broker name → cluster and addresses by id.
     brokers: HashMap<String, BrokerData>,
     /// cluster → broker names.

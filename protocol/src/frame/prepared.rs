@@ -90,8 +90,14 @@ impl Filling<'_> {
     /// Ends a frame without a body. After an error nothing was written.
     #[inline]
     pub fn end(self) -> Result<(), EncodeError> {
+        self.end_before(0)
+    }
+
+    /// As [`end`](Self::end), of a frame whose body of so many bytes is written behind it by the caller.
+    #[inline]
+    pub fn end_before(self, body_len: usize) -> Result<(), EncodeError> {
         debug_assert!(self.rest.is_empty(), "a value is missing");
-        put_lengths(self.out, self.start, 0, 0, self.code)
+        put_lengths(self.out, self.start, 0, body_len, self.code)
     }
 }
 
