@@ -110,7 +110,7 @@ impl Map {
     /// are. The system has to learn of the next write to each page that it forces: it would stop the other processors once for every
     /// one of them, which takes longer than the disk does. So it stops them once. Who reads the bytes finds sixteen pages at a time.
     pub fn forget(&self, from: usize, to: usize) {
-        const WORTH_IT: usize = 4 * PAGE;
+        const WORTH_IT: usize = PAGE;
         #[cfg(target_os = "linux")]
         if to - from > WORTH_IT && self.single.load(Ordering::Relaxed) {
             // SAFETY: the map is shared: its pages are those of the file, and the next access to one finds it unchanged. Pages

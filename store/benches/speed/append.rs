@@ -5,6 +5,7 @@ use crate::row::{median, Row};
 use ferromq_protocol::sysflag::TRANSACTION_PREPARED;
 use ferromq_store::Store;
 use memmap2::MmapMut;
+use parking_lot::Mutex;
 use std::hint::black_box;
 use std::sync::Barrier;
 
@@ -88,8 +89,8 @@ pub fn threads(scale: Scale) -> Row {
     let dirs = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
     let without = open(ferromq_store::StoreOptions { index_enabled: false, ..options(dirs[0].path()) });
     let with = open(options(dirs[1].path()));
-    let mut bare = Baseline::new(THREADS * slice * pairs);
-    let (mut costs, mut cpu, mut indexed) = (Vec::new(), Vec::new(), Vec::new());
+    let [mut bare, mut locked] = [(); 2].map(|()| Baseline::new(THREADS * slice * pairs));
+    let (mut costs, mut cpu, mut indexed, mut locking) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     let per_record = |nanos: f64| nanos / (THREADS * slice) as f64;
     for _ in 0..pairs {
         settle();
@@ -99,6 +100,8 @@ pub fn threads(scale: Scale) -> Row {
         costs.push((per_record(elapsed), per_record(baseline)));
         settle();
         indexed.push(per_record(four(&|thread| singles(&with, thread, slice)).0));
+        let bare = Mutex::new(&mut locked);
+        locking.push(per_record(four(&|_| (0..slice).for_each(|_| bare.lock().write(1, record_len()))).0));
     }
     without.abandon();
     with.abandon();
@@ -107,6 +110,7 @@ pub fn threads(scale: Scale) -> Row {
         .note(format!("time for which the four threads were running: {:.1} ns per record", median(cpu)))
         .note(format!("the mean of all slices, those beside which pages were populated among them: {mean:.1} ns"))
         .note(format!("beside the thread of the index: {:.1} ns", median(indexed)))
+        .note(format!("four bare writers that take a lock for each record: {:.1} ns", median(locking)))
 }
 
 /// What one of the threads does.

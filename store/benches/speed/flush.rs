@@ -1,7 +1,7 @@
 //! Synchronous flush: one force of the disk serves all who wait.
 use crate::measure::{passing, Scale};
 use crate::records::{message, open, options, record_len, BODY, QUEUES};
-use crate::row::Row;
+use crate::row::{median, Row};
 use ferromq_store::{FlushMode, FlushOutcome, Store, StoreOptions};
 use std::fs::File;
 use std::os::unix::fs::FileExt;
@@ -26,17 +26,19 @@ pub fn waiters(scale: Scale) -> Row {
     let flush = FlushMode::Sync { timeout: PATIENCE };
     let store = open(StoreOptions { flush, ..options(&dir.path().join("store")) });
     let file = reserved(&dir.path().join("bare"), (bare * pairs * record_len()) as u64);
-    let (mut rates, mut at) = (Vec::new(), 0);
+    let (mut rates, mut ones, mut at) = (Vec::new(), Vec::new(), 0);
     for _ in 0..pairs {
         let (flushes, sent) = (store.stats().flushes, ours as f64);
-        let seconds = passing(|| send(&store, ours)) / 1e9;
+        let seconds = passing(|| send(&store, ours, WAITERS)) / 1e9;
         let together = sent / (store.stats().flushes - flushes).max(1) as f64;
         let alone = passing(|| at = force_each(&file, at, bare)) / 1e9;
         rates.push((sent / seconds, bare as f64 / alone));
+        ones.push(bare as f64 / (passing(|| send(&store, bare, 1)) / 1e9));
         println!("  a force of the disk served {together:.0} messages");
     }
     store.abandon();
     Row::of_rates("synchronous flush, 256 waiters", "messages per second", &rates, 50.0)
+        .note(format!("one at a time through the store: {:.0} messages per second", median(ones)))
 }
 
 /// A file whose space is there, as that of a log segment.
@@ -63,8 +65,8 @@ fn force_each(file: &File, mut at: u64, records: usize) -> u64 {
     at
 }
 
-/// Sends so many messages, of which 256 wait at any time.
-fn send(store: &Store, messages: usize) {
+/// Sends so many messages, of which `waiters` wait at any time.
+fn send(store: &Store, messages: usize, waiters: usize) {
     let (done, next) = channel();
     let mut batch = store.new_batch();
     let mut sent = 0;
@@ -75,10 +77,10 @@ fn send(store: &Store, messages: usize) {
         wait_for(store, end, done.clone());
         sent += 1;
     };
-    (0..WAITERS.min(messages)).for_each(|_| send_next());
+    (0..waiters.min(messages)).for_each(|_| send_next());
     for answered in 0..messages {
         assert_eq!(next.recv().unwrap(), FlushOutcome::Flushed);
-        if answered + WAITERS < messages {
+        if answered + waiters < messages {
             send_next();
         }
     }
