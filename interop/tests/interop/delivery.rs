@@ -61,28 +61,36 @@ fn dead_letters_end(clients: &mut Clients) {
     assert!(first.map(|e| (e.key.clone(), e.queue, e.offset)).all(|place| sent.contains(&place)));
 }
 
-/// What clients do with a message is in the trace topic, where the official tool finds it.
+/// What clients do with a message is in the trace topic, where the official tool finds it. A client sends a trace once and forgets it
+/// when that fails or takes long, as on a machine that is doing something else: then another message is traced.
 fn traces(clients: &mut Clients) {
     clients.run("producer traced PG_traced trace=1");
     clients.run("push traces G_traced Traced trace=1");
     clients.run("send traced Traced batch 3");
-    clients.run("send traced Traced async 3");
-    clients.wait_for("traces GOT", &keys("async", 0..3), 1);
-    let found = clients.admin("queryMsgByKey -t Traced -k async-2");
+    let mut said = Vec::new();
+    let found = (0..4).any(|attempt| trace(clients, attempt * 3, &mut said));
+    assert!(found, "{said:#?}");
+}
+
+/// Whether what clients did with messages from number `from` on is found; else what the tool says.
+fn trace(clients: &mut Clients, from: usize, said: &mut Vec<String>) -> bool {
+    clients.run(&format!("send traced Traced async 3 from={from}"));
+    clients.wait_for("traces GOT", &keys("async", from..from + 3), 1);
+    let found = clients.admin(&format!("queryMsgByKey -t Traced -k async-{}", from + 2));
     let id =
         found.iter().find(|line| line.len() > 32 && !line.starts_with('#')).unwrap_or_else(|| panic!("{found:#?}"));
     let query = format!("queryMsgTraceById -i {}", id.split(' ').next().unwrap());
     // Clients send their traces after a while.
-    let deadline = Instant::now() + Duration::from_secs(60);
-    loop {
-        let said = clients.admin(&query);
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while Instant::now() < deadline {
+        *said = clients.admin(&query);
         let row = |kind: &str| said.iter().any(|l| l.starts_with(kind) && l.trim_end().ends_with("success"));
         let group = |name: &str| said.iter().any(|l| l.contains(name));
         if row("Pub") && group("PG_traced") && row("Sub") && group(" G_traced") {
-            return;
+            return true;
         }
-        assert!(Instant::now() < deadline, "{said:#?}");
     }
+    false
 }
 
 async fn delivery(release: Release, codec: HeaderCodec) {
