@@ -150,13 +150,11 @@ impl Map {
     /// Says that accesses will jump about: pages are brought in one by one from now on, not in large pieces that could only be forced as a
     /// whole.
     pub fn advise_random(&self) {
-        let before = self.single.swap(true, Ordering::Relaxed);
-        #[cfg(unix)]
-        if !before {
-            let _ = self.raw.advise(Advice::Random);
+        if self.single.swap(true, Ordering::Relaxed) {
+            return;
         }
-        #[cfg(not(unix))]
-        let _ = before;
+        #[cfg(unix)]
+        let _ = self.raw.advise(Advice::Random);
     }
 
     /// As [`is_resident`](Self::is_resident), asked of the system once for many reads: the pages were in memory a second ago at most.

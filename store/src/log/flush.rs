@@ -13,9 +13,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
-/// Bytes behind the end of the log that are made writable again after a flush has write-protected them: the page in which the log ends,
-/// which is the last one that was forced.
-const REPOPULATE: usize = 1;
+/// Bytes behind the end of the log that are made writable again after a flush has write-protected them.
+const REPOPULATE: usize = 64 * 1024;
 
 impl Log {
     /// Forces everything written so far to the disk; returns up to where. One at a time, and none after one that failed.
