@@ -4,11 +4,12 @@
 //! handles of its records are looked up before the append lock is taken.
 use crate::error::AppendError;
 use crate::options::RECORD_EXTRA_BYTES_MAX;
-use crate::queue::{Queue, QueueTable};
+use crate::queue::{Queue, QueueTable, Reading};
 use crate::types::RecordResult;
 use ferromq_protocol::record::{self, Message, RecordError};
 use ferromq_protocol::{hash, properties, sysflag, topic};
-use std::sync::{Arc, Weak};
+use smallvec::SmallVec;
+use std::sync::Arc;
 
 /// Longest topic in bytes; retry topics may have [`RETRY_TOPIC_BYTES_MAX`].
 pub const TOPIC_BYTES_MAX: usize = 127;
@@ -94,16 +95,20 @@ impl Facts {
     }
 }
 
-/// Queues that a batch remembers, by their numbers. A producer goes round the queues of a topic.
-const REMEMBERED: usize = 16;
+/// The queue of a record that came without a [`QueueHandle`].
+const UNKNOWN: u32 = u32::MAX;
 
-/// A queue of an append before. It may be gone since, or another store's: the stamp of the table tells.
-#[derive(Debug)]
-struct Remembered {
-    stamp: u64,
-    topic: Arc<str>,
-    id: i32,
-    queue: Weak<Queue>,
+/// A queue of a store, found once ([`Store::queue`](crate::Store::queue)): records pushed with it need not look for theirs. When the queue
+/// is gone, or another store's, they go where their topic and number say, as without it.
+#[derive(Debug, Clone)]
+pub struct QueueHandle(pub(crate) Arc<Queue>);
+
+impl QueueHandle {
+    /// Brings what an append touches of the queue towards the processor; for who is going to push to many.
+    #[inline]
+    pub fn prefetch(&self) {
+        self.0.prefetch();
+    }
 }
 
 /// Records to be appended together. Reusable: [`clear`](Self::clear) keeps the memory.
@@ -111,12 +116,11 @@ struct Remembered {
 pub struct AppendBatch {
     pub(crate) bytes: Vec<u8>,
     pub(crate) entries: Vec<Entry>,
-    /// The queues of the records, one for each stretch of neighbours that have the same. There during an append only: the next
-    /// one may be into another store.
+    /// The queues of the records, one for each stretch of neighbours that have the same. The append takes them.
     pub(crate) queues: Vec<Arc<Queue>>,
     pub(crate) results: Vec<RecordResult>,
-    /// Queues of the first records of appends before: asking the table costs lines of the cache that other threads write.
-    remembered: [Option<Remembered>; REMEMBERED],
+    /// An append has taken the queues; the next one looks for all of them.
+    taken: bool,
     /// Bytes of the longest group.
     longest: usize,
     max_message_size: usize,
@@ -137,8 +141,7 @@ impl AppendBatch {
     /// An empty batch that refuses bodies longer than `max_message_size` bytes.
     pub fn with_max_message_size(max_message_size: usize) -> Self {
         let (bytes, entries, queues, results) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        let remembered = [const { None }; REMEMBERED];
-        Self { bytes, entries, queues, results, remembered, longest: 0, max_message_size }
+        Self { bytes, entries, queues, results, taken: false, longest: 0, max_message_size }
     }
 
     /// Changes the longest body allowed.
@@ -150,8 +153,9 @@ impl AppendBatch {
     pub fn clear(&mut self) {
         self.bytes.clear();
         self.entries.clear();
+        self.queues.clear();
         self.results.clear();
-        self.longest = 0;
+        (self.taken, self.longest) = (false, 0);
     }
 
     /// Records in the batch.
@@ -178,6 +182,19 @@ impl AppendBatch {
     /// Adds a record after the checks of store.md 2.6. Queue offset, physical offset and store time are assigned by the
     /// append, whatever the message says. On an error the batch is as before.
     pub fn push(&mut self, message: &Message) -> Result<(), AppendError> {
+        self.add(message, UNKNOWN)
+    }
+
+    /// As [`push`](Self::push), for a message to this very queue.
+    pub fn push_to(&mut self, queue: &QueueHandle, message: &Message) -> Result<(), AppendError> {
+        debug_assert_eq!((&*queue.0.topic, queue.0.id), (message.topic, message.queue_id));
+        if !self.queues.last().is_some_and(|last| Arc::ptr_eq(last, &queue.0)) {
+            self.queues.push(queue.0.clone());
+        }
+        self.add(message, (self.queues.len() - 1) as u32)
+    }
+
+    fn add(&mut self, message: &Message, queue: u32) -> Result<(), AppendError> {
         self.check(message)?;
         let at = self.bytes.len();
         let encoded = record::encode(&mut self.bytes, message).map_err(|error| self.too_large(message, error))?;
@@ -199,22 +216,21 @@ impl AppendBatch {
             topic_at: (encoded.len - properties.len() - 2 - topic.len()) as u32,
             topic_len: topic.len() as u32,
             queue_id: message.queue_id,
-            queue: 0,
+            queue,
         });
         Ok(())
     }
 
-    /// Adds the records of a classic batch: they will lie side by side in one segment, with consecutive queue offsets
-    /// when they are for one queue. On an error none of them is in the batch.
-    pub fn push_group(&mut self, messages: &[Message]) -> Result<(), AppendError> {
+    /// Makes a group of the records that `fill` pushes, those of a classic batch: they will lie side by side in one segment, with
+    /// consecutive queue offsets when they are for one queue. Returns how many they are. On an error of `fill` none of them is in the
+    /// batch.
+    pub fn group<E>(&mut self, fill: impl FnOnce(&mut Self) -> Result<(), E>) -> Result<usize, E> {
         let (bytes, entries, longest) = (self.bytes.len(), self.entries.len(), self.longest);
-        for message in messages {
-            if let Err(error) = self.push(message) {
-                self.bytes.truncate(bytes);
-                self.entries.truncate(entries);
-                self.longest = longest;
-                return Err(error);
-            }
+        if let Err(error) = fill(self) {
+            self.bytes.truncate(bytes);
+            self.entries.truncate(entries);
+            self.longest = longest;
+            return Err(error);
         }
         let (total, count) = (self.bytes.len() - bytes, self.entries.len() - entries);
         self.longest = self.longest.max(total);
@@ -222,7 +238,7 @@ impl AppendBatch {
             let first = position == 0;
             (entry.group_count, entry.group_bytes) = if first { (count, total) } else { (0, 0) };
         }
-        Ok(())
+        Ok(count)
     }
 
     /// Forgets what an earlier append did with these records.
@@ -249,22 +265,23 @@ impl AppendBatch {
         Some((entry.group_count.max(1), entry.group_bytes))
     }
 
-    /// Looks up the queue of every record; neighbours for the same queue share the look-up.
+    /// Looks up the queues of the records that have none yet; neighbours for the same queue share the look-up.
     pub(crate) fn find_queues(&mut self, table: &QueueTable) {
-        let Self { bytes, entries, queues, remembered, .. } = self;
-        let Some(first) = entries.first() else { return };
-        let mut last = (first.topic(bytes), first.queue_id);
-        queues.push(recall(remembered, table, last.0, last.1));
-        let mut reading = None;
-        for entry in entries {
-            let (topic, id) = (entry.topic(bytes), entry.queue_id);
-            if last != (topic, id) {
-                let reading = reading.get_or_insert_with(|| table.read());
-                let known = reading.find(text(topic), id);
-                queues.push(known.unwrap_or_else(|| reading.pause(|| table.find_or_create(text(topic), id))));
-                last = (topic, id);
+        let Self { bytes, entries, queues, taken, .. } = self;
+        if std::mem::replace(taken, true) || queues.iter().any(|queue| !table.has(queue)) {
+            entries.iter_mut().for_each(|entry| entry.queue = UNKNOWN);
+            queues.clear();
+        }
+        let Some(first) = entries.iter().position(|entry| entry.queue == UNKNOWN) else { return };
+        let mut reading = table.read();
+        let mut rest = &mut entries[first..];
+        while !rest.is_empty() {
+            let known = find_some(&reading, bytes, rest, queues);
+            rest = &mut rest[known..];
+            if let Some(unknown) = rest.first() {
+                let (topic, id) = (text(unknown.topic(bytes)), unknown.queue_id);
+                reading.pause(|| _ = table.find_or_create(topic, id));
             }
-            entry.queue = (queues.len() - 1) as u32;
         }
     }
 
@@ -300,16 +317,38 @@ impl AppendBatch {
     }
 }
 
-/// The queue, from memory if it is there and nothing has changed.
-fn recall(remembered: &mut [Option<Remembered>; REMEMBERED], table: &QueueTable, topic: &[u8], id: i32) -> Arc<Queue> {
-    let (place, stamp) = (&mut remembered[id as usize % REMEMBERED], table.stamp());
-    let same = |known: &&Remembered| known.stamp == stamp && known.id == id && known.topic.as_bytes() == topic;
-    if let Some(queue) = place.as_ref().filter(same).and_then(|known| known.queue.upgrade()) {
-        return queue;
+/// Stretches of neighbours whose queues are found before the first of them is taken.
+const TOGETHER: usize = 32;
+
+/// Looks up queues up to the first that is not there; returns how many entries have theirs. Nothing is written while queues are looked
+/// for: so the processor waits for several of them at a time, which are far from each other when there are thousands.
+fn find_some(table: &Reading<'_>, bytes: &[u8], entries: &mut [Entry], queues: &mut Vec<Arc<Queue>>) -> usize {
+    let mut done = 0;
+    loop {
+        let mut found = SmallVec::<[&Arc<Queue>; TOGETHER]>::new();
+        let mut last = None;
+        let before = done;
+        for entry in &mut entries[done..] {
+            if entry.queue != UNKNOWN {
+                (last, done) = (None, done + 1);
+                continue;
+            }
+            let wanted = (entry.topic(bytes), entry.queue_id);
+            if last != Some(wanted) {
+                let queue = if found.len() < TOGETHER { table.find(text(wanted.0), wanted.1) } else { None };
+                let Some(queue) = queue else { break };
+                queue.prefetch();
+                found.push(queue);
+                last = Some(wanted);
+            }
+            entry.queue = (queues.len() + found.len() - 1) as u32;
+            done += 1;
+        }
+        queues.extend(found.into_iter().cloned());
+        if done == entries.len() || done == before {
+            return done;
+        }
     }
-    let queue = table.find_or_create(text(topic), id);
-    *place = Some(Remembered { stamp, topic: queue.topic.clone(), id, queue: Arc::downgrade(&queue) });
-    queue
 }
 
 /// Topics came as text.
@@ -323,26 +362,55 @@ mod tests {
     use crate::open_files::OpenFiles;
     use crate::StoreOptions;
 
-    /// A queue is remembered until it is removed, and never taken for the one of another store.
+    /// A handle leads to its queue until that is removed, and never to one of another store; a batch that is appended again looks for
+    /// its queues.
     #[test]
-    fn remembered_queues_are_those_of_the_table() {
+    fn handles_lead_to_queues_of_the_table() {
         let dir = tempfile::tempdir().unwrap();
         let table = |name| QueueTable::new(&StoreOptions::new(dir.path().join(name)), OpenFiles::new(10));
         let (one, other) = (table("one"), table("other"));
-        let mut remembered = [const { None }; REMEMBERED];
-        let mut recall = |table: &QueueTable, id| recall(&mut remembered, table, b"topic", id);
-        let first = recall(&one, 3);
-        assert!(Arc::ptr_eq(&first, &recall(&one, 3)));
-        assert!(!Arc::ptr_eq(&first, &recall(&one, 3 + REMEMBERED as i32)), "the same place, another queue");
-        let others = recall(&other, 3);
-        assert!(!Arc::ptr_eq(&first, &others));
-        assert!(Arc::ptr_eq(&others, &other.find("topic", 3).unwrap()));
+        let handle = QueueHandle(one.find_or_create("topic", 3));
+        let mut batch = AppendBatch::new();
+        let host = std::net::SocketAddr::from(([127, 0, 0, 1], 1));
+        let message = |queue_id| Message {
+            topic: "topic",
+            queue_id,
+            flag: 0,
+            sys_flag: 0,
+            born_timestamp: 0,
+            born_host: host,
+            store_timestamp: 0,
+            store_host: host,
+            reconsume_times: 0,
+            prepared_transaction_offset: 0,
+            body: b"x",
+            properties: "",
+            queue_offset: 0,
+            physical_offset: 0,
+        };
+        batch.push(&message(4)).unwrap();
+        batch.push_to(&handle, &message(3)).unwrap();
+        batch.push_to(&handle, &message(3)).unwrap();
+        batch.push(&message(4)).unwrap();
+        let mut found = |table: &QueueTable| {
+            batch.find_queues(table);
+            let of = |entry: &Entry| batch.queues[entry.queue as usize].clone();
+            let found: Vec<_> = batch.entries.iter().map(of).collect();
+            batch.queues.clear();
+            assert!(found.iter().all(|queue| table.has(queue)));
+            assert_eq!(found.iter().map(|queue| queue.id).collect::<Vec<_>>(), [4, 3, 3, 4]);
+            found[1].clone()
+        };
+        assert!(Arc::ptr_eq(&handle.0, &found(&one)));
+        assert!(Arc::ptr_eq(&handle.0, &found(&one)), "once more");
+        assert!(!Arc::ptr_eq(&handle.0, &found(&other)));
         std::fs::create_dir_all(dir.path().join("one/consumequeue/topic/3")).unwrap();
-        std::fs::create_dir_all(dir.path().join("one/consumequeue/topic/19")).unwrap();
-        assert!(Arc::ptr_eq(&first, &recall(&one, 3)));
+        std::fs::create_dir_all(dir.path().join("one/consumequeue/topic/4")).unwrap();
         one.remove_topic("topic").unwrap();
-        let again = recall(&one, 3);
-        assert!(!Arc::ptr_eq(&first, &again), "it was removed");
-        assert!(Arc::ptr_eq(&again, &one.find("topic", 3).unwrap()));
+        batch.clear();
+        batch.push_to(&handle, &message(3)).unwrap();
+        batch.find_queues(&one);
+        assert!(!Arc::ptr_eq(&handle.0, &batch.queues[0]), "it was removed");
+        assert!(Arc::ptr_eq(&batch.queues[0], &one.find("topic", 3).unwrap()));
     }
 }

@@ -18,6 +18,9 @@ use std::sync::Arc;
 /// bounded, and no thread works for the others for ever.
 const BACKLOG_MAX: u64 = 4096;
 
+/// Queues whose next place is asked for before their turn: what an append to thousands of queues touches is never near.
+const AHEAD: usize = 8;
+
 #[derive(Default)]
 struct State {
     pending: Pending,
@@ -197,7 +200,13 @@ impl Dispatch {
     /// Writes the units of neighbouring records of one queue together; returns how many records are done.
     fn put(&self, queues: &[Arc<Queue>], descriptors: &[Descriptor]) -> usize {
         let mut done = 0;
-        for run in descriptors.chunk_by(|a, b| a.queue == b.queue) {
+        let runs = || descriptors.chunk_by(|a, b| a.queue == b.queue);
+        let mut ahead = runs().map(|run| &queues[run[0].queue as usize]);
+        ahead.by_ref().take(AHEAD).for_each(|queue| queue.prefetch_place());
+        for run in runs() {
+            if let Some(queue) = ahead.next() {
+                queue.prefetch_place();
+            }
             let queue = &queues[run[0].queue as usize];
             let units = run.iter().filter(|d| d.enters_queue).map(|d| BatchUnit {
                 unit: Unit { physical: d.physical, size: d.size, tags_code: d.tags_code },

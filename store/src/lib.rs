@@ -27,7 +27,7 @@ mod store;
 pub mod tool;
 mod types;
 
-pub use batch::AppendBatch;
+pub use batch::{AppendBatch, QueueHandle};
 pub use error::{AppendError, NotWritable, OpenError, ReadError, ShutdownError, WouldBlock};
 pub use index::IndexOptions;
 pub use options::{FlushMode, ReadLimits, StoreOptions, RECORD_EXTRA_BYTES_MAX, UNIT_BYTES};

@@ -27,10 +27,10 @@ use parking_lot::{Mutex, RwLock};
 use std::collections::VecDeque;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicPtr, Ordering};
 use std::sync::{Arc, Weak};
 
-pub(crate) use table::{folders, QueueTable};
+pub(crate) use table::{folders, QueueTable, Reading};
 
 /// Most bytes reserved ahead of the units: 6,553 units. Reserving costs a system call, and pages. A queue with few units has a page, so
 /// that many small queues cost what they contain. A queue with more units than these gets its next stretch before it needs it, when half
@@ -51,6 +51,8 @@ struct Writing {
 /// One queue of a topic.
 #[derive(Debug)]
 pub(crate) struct Queue {
+    /// The table that it is of.
+    pub table: u64,
     pub topic: Arc<str>,
     pub id: i32,
     /// Itself, for its files.
@@ -83,11 +85,23 @@ pub(crate) struct Queue {
     removed: AtomicBool,
     files: RwLock<VecDeque<Arc<QueueFile>>>,
     writing: Mutex<Option<Writing>>,
+    nearby: Nearby,
     open_files: Arc<OpenFiles>,
 }
 
+/// What is touched for the next unit, for [`prefetch`](crate::platform::prefetch) only: never read through. Stored under `writing`.
+#[derive(Debug, Default)]
+struct Nearby {
+    place: AtomicPtr<u8>,
+    map: AtomicPtr<Map>,
+    watch: AtomicPtr<u8>,
+    file: AtomicPtr<QueueFile>,
+}
+
 impl Queue {
+    #[allow(clippy::too_many_arguments, reason = "they are its fields")]
     pub(crate) fn new(
+        table: u64,
         topic: Arc<str>,
         id: i32,
         dir: PathBuf,
@@ -97,6 +111,7 @@ impl Queue {
         open_files: &Arc<OpenFiles>,
     ) -> Arc<Self> {
         Arc::new_cyclic(|me| Self {
+            table,
             topic,
             id,
             me: me.clone(),
@@ -117,6 +132,7 @@ impl Queue {
             removed: AtomicBool::new(false),
             files: RwLock::new(VecDeque::new()),
             writing: Mutex::new(None),
+            nearby: Nearby::default(),
             open_files: open_files.clone(),
         })
     }
@@ -327,6 +343,9 @@ impl Queue {
         }
         drop(files);
         self.register(&file);
+        self.nearby.map.store(Arc::as_ptr(map.map()).cast_mut(), Ordering::Relaxed);
+        self.nearby.watch.store(map.watch_address(), Ordering::Relaxed);
+        self.nearby.file.store(Arc::as_ptr(&file).cast_mut(), Ordering::Relaxed);
         Ok(Writing { file, map, reserved: at, asked: false })
     }
 
@@ -452,6 +471,11 @@ impl Queue {
         }
         self.flushed.fetch_max(max, Ordering::Relaxed);
         Ok(())
+    }
+
+    /// Whether it has ended.
+    pub fn is_removed(&self) -> bool {
+        self.removed.load(Ordering::Relaxed)
     }
 
     /// Ends the queue: nothing is written any more, its files are removed.

@@ -87,6 +87,11 @@ impl Store {
         Ok(result)
     }
 
+    /// A queue, for those who push to it often; None for a queue that nothing was written to.
+    pub fn queue(&self, topic: &str, queue_id: i32) -> Option<QueueHandle> {
+        self.inner.queues.find(topic, queue_id).map(QueueHandle)
+    }
+
     /// Smallest and next offset of a queue; None for a queue that nothing was written to.
     pub fn queue_offsets(&self, topic: &str, queue_id: i32) -> Option<(i64, i64)> {
         self.inner.queues.find(topic, queue_id).map(|queue| (queue.min(), queue.max()))

@@ -109,7 +109,7 @@ fn groups_are_never_divided() {
         let texts: Vec<String> = (0..1 + round % 9).map(|i| format!("{round}.{i}").repeat(1 + i * 13)).collect();
         let group: Vec<_> = texts.iter().map(|text| message("G", 1, text.as_bytes())).collect();
         batch.push(&message("single", 0, b"before")).unwrap();
-        batch.push_group(&group).unwrap();
+        batch.group(|batch| group.iter().try_for_each(|message| batch.push(message))).unwrap();
         batch.push(&message("single", 0, b"behind")).unwrap();
         store.append(&mut batch).unwrap();
         let results = &batch.results()[1..=texts.len()];
@@ -135,7 +135,7 @@ fn a_group_longer_than_a_segment_is_refused() {
     let store = open(&tiny(dir.path()));
     let body = vec![1; 40_000];
     let mut batch = store.new_batch();
-    batch.push_group(&[message("G", 0, &body), message("G", 0, &body)]).unwrap();
+    batch.group(|batch| (0..2).try_for_each(|_| batch.push(&message("G", 0, &body)))).unwrap();
     assert!(matches!(store.append(&mut batch), Err(AppendError::RecordTooLarge { .. })));
     assert_eq!((store.max_log_offset(), batch.results().len()), (0, 0));
     store.shutdown().unwrap();

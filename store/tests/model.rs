@@ -55,7 +55,7 @@ impl Log {
             let messages: Vec<_> =
                 records.iter().map(|(topic, queue, body)| message(TOPICS[*topic], *queue, body)).collect();
             if group && messages.iter().map(|m| m.body.len()).sum::<usize>() < SEGMENT as usize / 2 {
-                batch.push_group(&messages).unwrap();
+                batch.group(|batch| messages.iter().try_for_each(|message| batch.push(message))).unwrap();
             } else {
                 messages.iter().for_each(|message| batch.push(message).unwrap());
             }

@@ -1,6 +1,6 @@
 //! Appending: in batches, from several threads, what a consume queue unit costs, and what the index costs.
 use crate::measure::{all_threads, passing, running, settle, Scale};
-use crate::records::{append, fill, message, open, options, record_len, BATCH, BODY, QUEUES};
+use crate::records::{append, fill, message, open, options, queues, record_len, BATCH, BODY, QUEUES};
 use crate::row::{median, Row};
 use ferromq_protocol::sysflag::TRANSACTION_PREPARED;
 use ferromq_store::Store;
@@ -57,7 +57,7 @@ pub fn batches(scale: Scale) -> Row {
     let (slice, pairs) = (scale.of(SLICE), scale.pairs(PAIRS));
     let dir = tempfile::tempdir().unwrap();
     let store = open(options(dir.path()));
-    let mut batch = store.new_batch();
+    let (mut batch, queues) = (store.new_batch(), queues(&store));
     let (mut bare, len) = (Baseline::new(2 * slice * pairs), record_len());
     let (mut costs, mut only_bodies, mut fills) = (Vec::new(), Vec::new(), Vec::new());
     let others = all_threads();
@@ -70,7 +70,8 @@ pub fn batches(scale: Scale) -> Row {
         costs.push((per_record(ours), per_record(running(|| bare.write(slice, len)))));
         only_bodies.push(per_record(running(|| bare.write(slice, BODY.len()))));
         let rounds = 0..slice.div_ceil(BATCH);
-        let filling = || rounds.for_each(|round| fill(&mut batch, &message(round % QUEUES, BODY)));
+        let filling =
+            || rounds.for_each(|round| fill(&mut batch, &queues[round % QUEUES], &message(round % QUEUES, BODY)));
         fills.push(per_record(running(filling)));
         mine += (costs[costs.len() - 1].1 + only_bodies[only_bodies.len() - 1] + fills[fills.len() - 1]) * slice as f64;
     }
@@ -116,9 +117,10 @@ pub fn threads(scale: Scale) -> Row {
 /// What one of the threads does.
 fn singles(store: &Store, thread: usize, records: usize) {
     let (mut batch, message) = (store.new_batch(), message(thread % QUEUES, BODY));
+    let queue = &queues(store)[thread % QUEUES];
     for _ in 0..records {
         batch.clear();
-        batch.push(&message).unwrap();
+        batch.push_to(queue, &message).unwrap();
         store.append(&mut batch).unwrap();
     }
 }

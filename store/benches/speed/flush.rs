@@ -1,6 +1,6 @@
 //! Synchronous flush: one force of the disk serves all who wait.
 use crate::measure::{passing, Scale};
-use crate::records::{message, open, options, record_len, BODY, QUEUES};
+use crate::records::{message, open, options, queues, record_len, BODY, QUEUES};
 use crate::row::{median, Row};
 use ferromq_store::{FlushMode, FlushOutcome, Store, StoreOptions};
 use std::fs::File;
@@ -68,11 +68,11 @@ fn force_each(file: &File, mut at: u64, records: usize) -> u64 {
 /// Sends so many messages, of which `waiters` wait at any time.
 fn send(store: &Store, messages: usize, waiters: usize) {
     let (done, next) = channel();
-    let mut batch = store.new_batch();
+    let (mut batch, queues) = (store.new_batch(), queues(store));
     let mut sent = 0;
     let mut send_next = || {
         batch.clear();
-        batch.push(&message(sent % QUEUES, BODY)).unwrap();
+        batch.push_to(&queues[sent % QUEUES], &message(sent % QUEUES, BODY)).unwrap();
         let end = store.append(&mut batch).unwrap().end_offset;
         wait_for(store, end, done.clone());
         sent += 1;

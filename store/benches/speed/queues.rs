@@ -3,7 +3,7 @@ use crate::measure::{running, settle, Scale};
 use crate::records::{message, open, options, BATCH, BODY};
 use crate::row::Row;
 use ferromq_protocol::record::Message;
-use ferromq_store::Store;
+use ferromq_store::{QueueHandle, Store};
 
 /// Records of a slice.
 const SLICE: usize = 1 << 15;
@@ -15,6 +15,8 @@ const PER_TOPIC: usize = 10;
 /// Queues that are written to in turn, and where it goes on.
 struct Ring {
     topics: Vec<&'static str>,
+    /// Those of the first topic, those of the second, and so on.
+    queues: Vec<QueueHandle>,
     next: usize,
 }
 
@@ -22,8 +24,16 @@ impl Ring {
     /// So many queues, each of which has a record already.
     fn new(store: &Store, queues: usize) -> Ring {
         let topics = (0..queues.div_ceil(PER_TOPIC)).map(|topic| &*format!("active-{queues}-{topic:04}").leak());
-        let mut ring = Ring { topics: topics.collect(), next: 0 };
-        ring.append(store, queues);
+        let mut ring = Ring { topics: topics.collect(), queues: Vec::new(), next: 0 };
+        let mut batch = store.new_batch();
+        for _ in 0..ring.topics.len() * PER_TOPIC {
+            batch.clear();
+            batch.push(&ring.next().0).unwrap();
+            store.append(&mut batch).unwrap();
+        }
+        let ids = |topic| (0..PER_TOPIC).map(move |id| (topic, id as i32));
+        let all = ring.topics.iter().flat_map(|topic| ids(*topic));
+        ring.queues = all.map(|(topic, id)| store.queue(topic, id).unwrap()).collect();
         ring
     }
 
@@ -31,16 +41,19 @@ impl Ring {
         let mut batch = store.new_batch();
         for _ in 0..records.div_ceil(BATCH) {
             batch.clear();
-            (0..BATCH).for_each(|_| batch.push(&self.message()).unwrap());
+            // As a broker, which knows the topics of some sends before it lays out their records.
+            let next: [_; BATCH] = std::array::from_fn(|_| self.next());
+            next.iter().for_each(|(_, at)| self.queues[*at].prefetch());
+            next.iter().for_each(|(message, at)| batch.push_to(&self.queues[*at], message).unwrap());
             store.append(&mut batch).unwrap();
         }
     }
 
-    /// The next one: topics in turn, so that neighbours have nothing in common.
-    fn message(&mut self) -> Message<'static> {
-        let (topic, queue) = (self.topics[self.next % self.topics.len()], self.next / self.topics.len() % PER_TOPIC);
+    /// The next message, and where the handle of its queue stands: topics in turn, so that neighbours have nothing in common.
+    fn next(&mut self) -> (Message<'static>, usize) {
+        let (topic, queue) = (self.next % self.topics.len(), self.next / self.topics.len() % PER_TOPIC);
         self.next += 1;
-        Message { topic, ..message(queue, BODY) }
+        (Message { topic: self.topics[topic], ..message(queue, BODY) }, topic * PER_TOPIC + queue)
     }
 }
 

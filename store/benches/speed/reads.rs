@@ -1,6 +1,6 @@
 //! Reading a queue from front to end, with every byte summed.
 use crate::measure::{running, Scale};
-use crate::records::{fill, message, open, options, BATCH, BODY, TOPIC};
+use crate::records::{fill, message, open, options, queues, BATCH, BODY, TOPIC};
 use crate::row::Row;
 use ferromq_store::{GetRequest, GetStatus, MatchAll, Store, StoreOptions};
 use std::hint::black_box;
@@ -28,7 +28,7 @@ pub fn sequential(scale: Scale, case: &Case) -> Row {
     let store = open(StoreOptions { index_enabled: false, ..options(dir.path()) });
     let mut batch = store.new_batch();
     for _ in 0..scale.of(case.records).div_ceil(BATCH) {
-        fill(&mut batch, &message(0, case.body));
+        fill(&mut batch, &queues(&store)[0], &message(0, case.body));
         store.append(&mut batch).unwrap();
     }
     let per_byte = |nanos: f64| nanos / (store.max_log_offset() as f64 / 1024.0);

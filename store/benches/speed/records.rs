@@ -1,6 +1,6 @@
 //! What is written and where: messages like those of a Java producer, and stores that leave the disk alone.
 use ferromq_protocol::record::{self, Message};
-use ferromq_store::{AppendBatch, FlushMode, NoListener, Store, StoreOptions};
+use ferromq_store::{AppendBatch, FlushMode, NoListener, QueueHandle, Store, StoreOptions};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
@@ -60,16 +60,22 @@ pub fn open(options: StoreOptions) -> Arc<Store> {
     store
 }
 
+/// Handles of its queues, by which a broker's sends find them.
+pub fn queues(store: &Store) -> Vec<QueueHandle> {
+    (0..QUEUES).map(|queue| store.queue(TOPIC, queue as i32).unwrap()).collect()
+}
+
 /// Fills `batch` with 64 times the same message.
-pub fn fill(batch: &mut AppendBatch, message: &Message<'_>) {
+pub fn fill(batch: &mut AppendBatch, queue: &QueueHandle, message: &Message<'_>) {
     batch.clear();
-    (0..BATCH).for_each(|_| batch.push(message).unwrap());
+    (0..BATCH).for_each(|_| batch.push_to(queue, message).unwrap());
 }
 
 /// Appends so many records in batches, each of which goes to one queue.
 pub fn append(store: &Store, batch: &mut AppendBatch, records: usize, sys_flag: i32) {
+    let queues = queues(store);
     for round in 0..records.div_ceil(BATCH) {
-        fill(batch, &Message { sys_flag, ..message(round % QUEUES, BODY) });
+        fill(batch, &queues[round % QUEUES], &Message { sys_flag, ..message(round % QUEUES, BODY) });
         store.append(batch).unwrap();
     }
 }

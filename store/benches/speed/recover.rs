@@ -1,6 +1,6 @@
 //! Opening after a kill: the log is walked from front to end and the consume queues are written anew.
 use crate::measure::{passing, running, Scale};
-use crate::records::{fill, message, open, options, QUEUES};
+use crate::records::{fill, message, open, options, queues, QUEUES};
 use crate::row::{median, Row};
 use ferromq_protocol::record;
 use std::hint::black_box;
@@ -28,10 +28,10 @@ pub const SMALL: Case =
 pub fn killed(scale: Scale, case: &Case) -> Row {
     let dir = tempfile::tempdir().unwrap();
     let store = open(options(dir.path()));
-    let mut batch = store.new_batch();
+    let (mut batch, queues) = (store.new_batch(), queues(&store));
     let mut round = 0;
     while (store.max_log_offset() as usize) < scale.of(case.bytes) {
-        fill(&mut batch, &message(round % QUEUES, case.body));
+        fill(&mut batch, &queues[round % QUEUES], &message(round % QUEUES, case.body));
         store.append(&mut batch).unwrap();
         round += 1;
     }

@@ -44,6 +44,11 @@ impl std::fmt::Debug for Watch {
 }
 
 impl Watch {
+    /// Where in memory it is noted that a page was lost.
+    pub fn address(&self) -> *const u8 {
+        std::ptr::from_ref(self.0).cast()
+    }
+
     /// Lists the map of `len` bytes at `start`, which must be one of a file, and stay in its place while this lives.
     pub fn over(start: *const u8, len: usize) -> Watch {
         #[cfg(target_os = "linux")]

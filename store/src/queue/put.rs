@@ -4,6 +4,7 @@
 use super::batch::{BatchUnit, Form};
 use super::{encode_unit, files, Queue, Writing, RESERVE_BYTES};
 use crate::options::UNIT_BYTES;
+use crate::platform::{prefetch, prefetch_all};
 use crate::types::Unit;
 use std::io;
 use std::sync::atomic::Ordering;
@@ -56,6 +57,21 @@ impl Writing {
 }
 
 impl Queue {
+    /// Brings what an append and a [`put`](Self::put) touch of the queue itself towards the processor.
+    #[inline]
+    pub fn prefetch(&self) {
+        prefetch_all(self as *const Queue);
+    }
+
+    /// Brings the place of the next unit, and what leads to it, towards the processor. The queue itself is near.
+    #[inline]
+    pub fn prefetch_place(&self) {
+        prefetch(self.nearby.place.load(Ordering::Relaxed));
+        prefetch_all(self.nearby.map.load(Ordering::Relaxed));
+        prefetch(self.nearby.watch.load(Ordering::Relaxed));
+        prefetch_all(self.nearby.file.load(Ordering::Relaxed));
+    }
+
     /// Writes units that follow each other; they become readable, unless their place is already taken.
     pub fn put(&self, units: impl Iterator<Item = BatchUnit>) -> Put {
         let mut writing = self.writing.lock();
@@ -81,6 +97,7 @@ impl Queue {
         if let Some(writing) = writing.as_mut() {
             writing.file.used.set();
             wants_space = writing.wants_space(run.at, self.file_bytes);
+            self.nearby.place.store(writing.map.address(run.at), Ordering::Relaxed);
             // Units that went to a page that is lost are in no file.
             if let Err(error) = writing.map.map().check() {
                 (done, result) = (0, Err(error));

@@ -32,8 +32,8 @@ pub(crate) struct QueueTable {
     /// Topics of type BatchCQ.
     batch_topics: RwLock<HashSet<String>>,
     topics: Padded<RwLock<Topics>>,
-    /// Another number whenever queues go. Stored under `topics`.
-    stamp: AtomicU64,
+    /// No other table of this process has it.
+    id: u64,
     /// Queues with units that are not on the disk.
     dirty: Mutex<Vec<Arc<Queue>>>,
     /// Queues that were flushed since they were listed.
@@ -49,15 +49,15 @@ pub(crate) struct Reading<'a>(RwLockReadGuard<'a, Topics>);
 
 impl Reading<'_> {
     /// The queue, if there is one.
-    pub fn find(&self, topic: &str, id: i32) -> Option<Arc<Queue>> {
+    pub fn find(&self, topic: &str, id: i32) -> Option<&Arc<Queue>> {
         let queues = self.0.get(topic)?;
         // Mostly the numbers are those from 0 on: then one queue is looked at instead of several.
         let guess = usize::try_from(id).ok().and_then(|at| queues.get(at));
         if let Some(queue) = guess.filter(|queue| queue.id == id) {
-            return Some(queue.clone());
+            return Some(queue);
         }
         let at = queues.binary_search_by_key(&id, |queue| queue.id).ok()?;
-        queues.get(at).cloned()
+        queues.get(at)
     }
 
     /// Lets others change the table while `change` runs.
@@ -86,7 +86,7 @@ impl QueueTable {
             extensions,
             batch_topics,
             topics,
-            stamp: AtomicU64::new(next_stamp()),
+            id: next_id(),
             dirty,
             unlisted,
             removed,
@@ -109,13 +109,12 @@ impl QueueTable {
 
     /// The queue, if there is one.
     pub fn find(&self, topic: &str, id: i32) -> Option<Arc<Queue>> {
-        self.read().find(topic, id)
+        self.read().find(topic, id).cloned()
     }
 
-    /// Changes whenever queues go, and no other table of this process has it: while it is the same, who remembers a queue need not look it
-    /// up again.
-    pub fn stamp(&self) -> u64 {
-        self.stamp.load(Ordering::Acquire)
+    /// Whether the queue is one of this table still.
+    pub fn has(&self, queue: &Queue) -> bool {
+        queue.table == self.id && !queue.is_removed()
     }
 
     /// For several look-ups.
@@ -146,7 +145,7 @@ impl QueueTable {
                     }
                     _ => None,
                 };
-                let queue = Queue::new(name, id, dir, form, file_bytes, extension, &self.files);
+                let queue = Queue::new(self.id, name, id, dir, form, file_bytes, extension, &self.files);
                 queues.insert(at, queue.clone());
                 queue
             }
@@ -221,7 +220,6 @@ impl QueueTable {
         // The lock is kept, so that a topic of this name made again at once does not lose its new files.
         let mut topics = self.topics.write();
         let Some(queues) = topics.remove(topic) else { return Ok(()) };
-        self.stamp.store(next_stamp(), Ordering::Release);
         self.removed.store(true, Ordering::Relaxed);
         for queue in &queues {
             queue.remove()?;
@@ -238,7 +236,6 @@ impl QueueTable {
     /// Removes the queues that `gone` wants, with their files; returns how many. A topic without queues is left out too.
     pub fn remove_where(&self, gone: impl Fn(&Queue) -> bool) -> io::Result<usize> {
         let mut topics = self.topics.write();
-        self.stamp.store(next_stamp(), Ordering::Release);
         let mut removed = 0;
         for queues in topics.values_mut() {
             let expired: Vec<_> = queues.iter().filter(|queue| gone(queue)).cloned().collect();
@@ -294,9 +291,9 @@ impl QueueTable {
 }
 
 /// A number that no table has had.
-fn next_stamp() -> u64 {
-    static STAMPS: AtomicU64 = AtomicU64::new(0);
-    STAMPS.fetch_add(1, Ordering::Relaxed)
+fn next_id() -> u64 {
+    static IDS: AtomicU64 = AtomicU64::new(0);
+    IDS.fetch_add(1, Ordering::Relaxed)
 }
 
 /// What is not there need not be removed.
