@@ -1,6 +1,7 @@
 //! The rows of `cargo xtask bench broker`: what is measured against what, and what is wanted.
 use crate::crowd::{self, HeldPulls};
 use crate::delivery::{self, Latency};
+use crate::machine::PageCache;
 use crate::measure::{alternate, median, Load, Pace, Slices, Speed};
 use crate::process::{raise_open_files, resident_kib};
 use crate::report::{table, Comparison, Wanted};
@@ -83,10 +84,14 @@ const SENDS: Load = Load::Sends { connections: 4, window: 256, topics: 1 };
 pub fn run(args: &Args) -> Result<(), String> {
     raise_open_files();
     let bench = Bench::new(args)?;
+    let mut cache = PageCache::new()?;
     let chosen = ROWS.iter().filter(|row| args.only.as_ref().is_none_or(|text| row.name.contains(text.as_str())));
     let (mut comparisons, mut failed) = (Vec::new(), Vec::new());
     for row in chosen.filter(|row| bench.apache || !row.needs_apache || args.quick) {
         eprintln!("{}", row.name);
+        if !args.quick {
+            cache.fill()?;
+        }
         match (row.run)(&bench) {
             Ok(lines) => comparisons.extend(lines),
             Err(error) => failed.push(format!("row {}: {error}", row.name)),
@@ -119,6 +124,9 @@ frames, copies the bodies into memory and answers with frames of the usual size;
 process of its own with its default settings (Apache: 2 GiB of heap, G1). Their slices alternate, and servers that are not
 measured are stopped meanwhile. Numbers are medians over the slices. Driver and servers share the machine's cores. The ratio is
 FerroMQ's number divided by the one beside it.
+
+Before each row the free memory is filled with pages of a file, as it is on a machine that has run for a while: so new pages come
+from the system, and not from the host of a virtual machine. Before each slice the system writes what waits for the disk.
 ";
 
 impl Bench {

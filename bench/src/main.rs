@@ -8,6 +8,7 @@ mod delivery;
 mod echo;
 mod frames;
 mod load;
+mod machine;
 mod measure;
 mod process;
 mod report;

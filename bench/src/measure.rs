@@ -1,6 +1,7 @@
 //! Loads, and slices of them that go round the servers: what disturbs the machine disturbs all of them alike.
 use crate::frames::{self, MARK};
 use crate::load::{self, Shared};
+use crate::machine::settle;
 use crate::process::cpu_micros;
 use crate::target::{Kind, Target};
 use ferromq_protocol::Codec;
@@ -102,8 +103,9 @@ impl Load {
         self.slice(target, warm_up).await.map(drop)
     }
 
-    /// Runs the load for a moment unmeasured, then for `length` measured.
+    /// Runs the load for a moment unmeasured, then for `length` measured. Nothing waits for the disk when it begins.
     pub async fn slice(&self, target: &Target, length: Duration) -> Result<Speed, String> {
+        settle().await?;
         let shared = Arc::new(Shared::default());
         let mut tasks = Vec::new();
         for i in 0..self.connections() {
