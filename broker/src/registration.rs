@@ -4,7 +4,7 @@
 //! One task. The list of name servers is read from the configuration each time.
 use crate::config::BrokerConfig;
 use crate::service::changes::RouteChange;
-use crate::service::topics::{perm, table_of};
+use crate::service::topics::{perm, table_of, Topic};
 use crate::service::Service;
 use bytes::Bytes;
 use ferromq_protocol::body::{DataVersion, KvTable, RegisterBrokerBody, TopicConfig};
@@ -136,7 +136,7 @@ fn body(service: &Service, only: Option<&[String]>) -> (Bytes, DataVersion) {
     };
     if broker_permission != perm::READ_WRITE {
         for config in configs.values_mut() {
-            *config = Arc::new(TopicConfig { perm: config.perm & broker_permission, ..TopicConfig::clone(config) });
+            *config = Topic::new(TopicConfig { perm: config.perm & broker_permission, ..TopicConfig::clone(config) });
         }
     }
     let mut table = table_of(&configs, version);

@@ -8,6 +8,7 @@ use super::canonical;
 use super::reply::unreadable;
 use crate::service::back::{self, SendBack};
 use crate::service::send::{unavailable, Accepted, PutOutcome, SendRequest, SendScratch, Sending};
+use crate::service::topics::TOGETHER;
 use crate::service::{Caller, Refusal, Service};
 use answer::{Encoder, OwnedAnswer};
 use ferromq_protocol::code::request;
@@ -16,6 +17,7 @@ use ferromq_protocol::headers::{ConsumerSendMsgBack, SendMessage};
 use ferromq_protocol::{Command, ExtFields, Header};
 use ferromq_remoting::{Connection, OutFrame};
 use ferromq_store::FlushOutcome;
+use smallvec::SmallVec;
 use std::cell::RefCell;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -50,7 +52,10 @@ pub(super) fn handle(
         let mut sending = Sending::start(service, canonical(connection.peer()), send);
         accepted.clear();
         match sending.gate(connection.requests_age(), requests.len()) {
-            Ok(()) => accepted.extend(requests.iter().map(|request| sending.add(&decode(request)?))),
+            Ok(()) => requests.chunks(TOGETHER).for_each(|requests| {
+                let sends: SmallVec<[_; TOGETHER]> = requests.iter().map(decode).collect();
+                sending.add_all(&sends, accepted);
+            }),
             Err(refusal) => {
                 if let Some(first) = requests.first() {
                     service.notices.refused(&refusal.remark, || super::what(connection, first));

@@ -34,7 +34,7 @@ pub fn put_topics(service: &Service, wanted: Vec<TopicConfig>) -> Result<(), Ref
         let current = service.topics.get(&topic.topic_name);
         let result = attributes::apply(current.as_ref().map(|c| &c.attributes), &topic.attributes);
         topic.attributes = result.map_err(Refusal::system_error)?;
-        if current.as_deref() != Some(&topic) {
+        if current.is_none_or(|current| **current != topic) {
             changed.push(topic);
         }
     }

@@ -3,10 +3,10 @@ use super::clock::now_ms;
 use super::error::FAQ;
 use super::send::properties::{self, Scan};
 use super::send::{self, broker_forbidden, retry_limit};
-use super::topics::{perm, UNIT, UNIT_SUB};
+use super::topics::{perm, Topic, UNIT, UNIT_SUB};
 use super::{Caller, Refusal, Service};
 use crate::config::BrokerConfig;
-use ferromq_protocol::body::{SubscriptionGroupConfig, TopicConfig};
+use ferromq_protocol::body::SubscriptionGroupConfig;
 use ferromq_protocol::code::response;
 use ferromq_protocol::ids::OffsetMessageId;
 use ferromq_protocol::{properties as names, record, sysflag, topic};
@@ -30,7 +30,7 @@ pub struct SendBack<'a> {
 
 /// Where a message that came back goes, with its delay level.
 struct Destination {
-    topic: Arc<TopicConfig>,
+    topic: Arc<Topic>,
     queue_id: i32,
     level: i32,
 }
@@ -61,7 +61,7 @@ fn retry_topic(
     service: &Service,
     request: &SendBack<'_>,
     group: &SubscriptionGroupConfig,
-) -> Result<Arc<TopicConfig>, Refusal> {
+) -> Result<Arc<Topic>, Refusal> {
     let name = topic::retry_topic(request.group);
     let sys_flag = if request.unit_mode { UNIT_SUB } else { 0 };
     let retry = service.topics.get_or_create_own(&name, group.retry_queue_nums, perm::READ_WRITE, sys_flag);
@@ -76,7 +76,7 @@ fn destination(
     request: &SendBack<'_>,
     caller: &Caller,
     group: &SubscriptionGroupConfig,
-    retry: Arc<TopicConfig>,
+    retry: Arc<Topic>,
     reconsumed: i32,
 ) -> Result<Destination, Refusal> {
     let max = retry_limit(group.retry_max_times, request.max_reconsume_times, caller.version);
@@ -117,7 +117,7 @@ fn store(
     };
     let mut batch = service.store.new_batch();
     let put = send::Put { service, config, writable: &send::writable(service) };
-    put.lay_out(&mut batch, &message, to.level, &Scan::default()).map_err(as_status)?;
+    put.lay_out(&mut batch, &message, None, to.level, &Scan::default()).map_err(as_status)?;
     service.store.append(&mut batch).map_err(|e| as_status(send::refusal_of(&e, config)))?;
     service.stats.send_backs.fetch_add(1, Relaxed);
     tracing::debug!(group = request.group, topic = to.topic.topic_name, level = to.level, "message sent back");

@@ -296,7 +296,7 @@ impl Step<'_> {
             physical_offset: 0,
         };
         let put = Put { service: self.service, config: self.config, writable: &Ok(()) };
-        if let Err(refusal) = put.lay_out(self.batch, &message, 0, &Scan::default()) {
+        if let Err(refusal) = put.lay_out(self.batch, &message, None, 0, &Scan::default()) {
             self.drop_message(&refusal.to_string());
         }
     }

@@ -10,7 +10,7 @@ pub use filter::{Expression, PullFilter, NO_SQL};
 use super::clock::now_ms;
 use super::error::FAQ;
 use super::offsets::PullTrace;
-use super::topics::perm;
+use super::topics::{perm, Topic};
 use super::{Caller, Refusal, Service};
 use crate::config::BrokerConfig;
 use bytes::Bytes;
@@ -192,7 +192,7 @@ fn check(
     config: &BrokerConfig,
     caller: &Caller,
     request: &PullRequest<'_>,
-) -> Result<(Arc<SubscriptionGroupConfig>, Arc<TopicConfig>), PullRefusal> {
+) -> Result<(Arc<SubscriptionGroupConfig>, Arc<Topic>), PullRefusal> {
     let PullRequest { group: group_name, topic: topic_name, queue_id, .. } = *request;
     let ip = &service.identity.ip;
     if !perm::is_readable(config.broker_permission) {

@@ -7,8 +7,8 @@
 use super::clock::now_ms;
 use super::send::properties::{self, Scan};
 use super::send::{self, SendRequest};
+use super::topics::Topic;
 use super::{Caller, ClientLink, Refusal, Service};
-use ferromq_protocol::body::TopicConfig;
 use ferromq_protocol::code::response;
 use ferromq_protocol::{properties as names, record, sysflag};
 use std::net::SocketAddr;
@@ -17,7 +17,7 @@ use std::sync::Arc;
 
 /// A reply that passed the checks.
 pub struct Prepared {
-    topic: Arc<TopicConfig>,
+    topic: Arc<Topic>,
     queue_id: i32,
     /// The stored text.
     properties: String,
@@ -61,7 +61,7 @@ pub struct Concluded {
 pub fn prepare(service: &Service, caller: &Caller, reply: &SendRequest<'_>) -> Result<Prepared, Refusal> {
     let (config, now) = (service.config(), now_ms());
     send::accepting(&config, now)?;
-    let topic = send::check_topic(service, &config, reply, caller.peer)?;
+    let topic = send::check_topic(service, &config, reply, caller.peer, service.topics.get(reply.topic))?;
     let queue_id = match reply.queue_id {
         id if id >= 0 => id,
         _ => service.any_queue(topic.write_queue_nums)?,
@@ -135,7 +135,7 @@ fn store(
     };
     let mut batch = service.store.new_batch();
     let put = send::Put { service, config: &config, writable: &send::writable(service) };
-    put.lay_out(&mut batch, &message, 0, &Scan::default())?;
+    put.lay_out(&mut batch, &message, None, 0, &Scan::default())?;
     let bytes = batch.bytes_len();
     service.store.append(&mut batch).map_err(|error| send::refusal_of(&error, &config))?;
     service.stats.put_messages.fetch_add(1, Relaxed);

@@ -5,6 +5,8 @@
 //! reported to [`Changes`](super::changes::Changes), which writes the file and tells the name servers.
 mod configs;
 
+pub use configs::Topic;
+
 use super::changes::{Changes, File};
 use super::clock::now_ms;
 use super::identity::Identity;
@@ -13,6 +15,7 @@ use configs::Configs;
 use ferromq_protocol::body::{BodyError, DataVersion, TopicConfig, TopicConfigTable};
 use ferromq_protocol::topic;
 use parking_lot::RwLock;
+use smallvec::SmallVec;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -49,6 +52,9 @@ pub const UNIT: i32 = 1;
 /// Topic sysFlag bit: a retry topic of a unit's consumers.
 pub const UNIT_SUB: i32 = 2;
 
+/// Topics that are looked up together.
+pub const TOGETHER: usize = 16;
+
 struct Table {
     configs: Configs,
     version: DataVersion,
@@ -70,8 +76,16 @@ impl Topics {
     }
 
     /// The configuration of a topic.
-    pub fn get(&self, topic: &str) -> Option<Arc<TopicConfig>> {
+    pub fn get(&self, topic: &str) -> Option<Arc<Topic>> {
         self.table.read().configs.get(topic).cloned()
+    }
+
+    /// Some topics in their order, best [`TOGETHER`].
+    pub fn get_all<'a>(&self, topics: impl Iterator<Item = &'a str>) -> SmallVec<[Option<Arc<Topic>>; TOGETHER]> {
+        let table = self.table.read();
+        // First all are found, then all are taken: nothing is written in between, so that the processor waits for several at a time.
+        let found: SmallVec<[_; TOGETHER]> = topics.map(|topic| table.configs.get(topic)).collect();
+        found.into_iter().map(Option::<&_>::cloned).collect()
     }
 
     /// True when the topic exists.
@@ -80,13 +94,13 @@ impl Topics {
     }
 
     /// All configurations, sorted by name, with the version they belong to.
-    pub fn all(&self) -> (BTreeMap<String, Arc<TopicConfig>>, DataVersion) {
+    pub fn all(&self) -> (BTreeMap<String, Arc<Topic>>, DataVersion) {
         let table = self.table.read();
         (table.configs.iter().map(by_name).collect(), table.version)
     }
 
     /// The configurations of some topics, with the version they belong to.
-    pub fn some(&self, names: &[String]) -> (BTreeMap<String, Arc<TopicConfig>>, DataVersion) {
+    pub fn some(&self, names: &[String]) -> (BTreeMap<String, Arc<Topic>>, DataVersion) {
         let table = self.table.read();
         let found = names.iter().filter_map(|name| table.configs.get(name));
         (found.map(by_name).collect(), table.version)
@@ -146,8 +160,8 @@ impl Topics {
     }
 
     /// Creates or replaces a topic.
-    pub fn put(&self, config: TopicConfig) -> Arc<TopicConfig> {
-        let config = Arc::new(config);
+    pub fn put(&self, config: TopicConfig) -> Arc<Topic> {
+        let config = Topic::new(config);
         let mut table = self.table.write();
         table.configs.put(Arc::clone(&config));
         table.version.next(now_ms());
@@ -160,7 +174,7 @@ impl Topics {
     pub fn put_all(&self, configs: Vec<TopicConfig>) {
         let names: Vec<String> = configs.iter().map(|c| c.topic_name.clone()).collect();
         let mut table = self.table.write();
-        configs.into_iter().for_each(|config| table.configs.put(Arc::new(config)));
+        configs.into_iter().for_each(|config| table.configs.put(Topic::new(config)));
         table.version.next(now_ms());
         drop(table);
         names.iter().for_each(|name| self.report(name));
@@ -180,7 +194,7 @@ impl Topics {
     }
 
     /// The topic, created with `make` if it does not exist. Two callers at a time get the same one.
-    fn get_or_create(&self, topic: &str, make: impl FnOnce() -> TopicConfig) -> Arc<TopicConfig> {
+    fn get_or_create(&self, topic: &str, make: impl FnOnce() -> TopicConfig) -> Arc<Topic> {
         if let Some(config) = self.get(topic) {
             return config;
         }
@@ -188,7 +202,7 @@ impl Topics {
         if let Some(config) = table.configs.get(topic) {
             return Arc::clone(config);
         }
-        let config = Arc::new(make());
+        let config = Topic::new(make());
         table.configs.put(Arc::clone(&config));
         table.version.next(now_ms());
         drop(table);
@@ -197,12 +211,12 @@ impl Topics {
     }
 
     /// A retry, dead-letter or other topic the broker makes by itself, created when missing.
-    pub fn get_or_create_own(&self, topic: &str, queues: i32, perm: i32, sys_flag: i32) -> Arc<TopicConfig> {
+    pub fn get_or_create_own(&self, topic: &str, queues: i32, perm: i32, sys_flag: i32) -> Arc<Topic> {
         self.get_or_create(topic, || new_config(topic, queues, perm, sys_flag))
     }
 
     /// `%RETRY%group`, created when missing (heartbeat, send-back); `order` when a subscribed topic is an order topic.
-    pub fn get_or_create_retry(&self, group: &str, queues: i32, unit: bool, order: bool) -> Arc<TopicConfig> {
+    pub fn get_or_create_retry(&self, group: &str, queues: i32, unit: bool, order: bool) -> Arc<Topic> {
         let name = topic::retry_topic(group);
         let sys_flag = if unit { UNIT_SUB } else { 0 };
         self.get_or_create(&name, || TopicConfig { order, ..new_config(&name, queues, perm::READ_WRITE, sys_flag) })
@@ -214,13 +228,13 @@ impl Topics {
         name: &str,
         request: &AutoCreate<'_>,
         config: &BrokerConfig,
-    ) -> Option<Arc<TopicConfig>> {
+    ) -> Option<Arc<Topic>> {
         let template = self.get(request.template)?;
         if request.template == topic::AUTO_CREATE && !config.auto_create_topic_enable {
             // The live table is changed, as by the reference: auto-creation stays impossible until a restart.
             if template.perm != perm::READ_WRITE {
                 let closed = TopicConfig { perm: perm::READ_WRITE, ..TopicConfig::clone(&template) };
-                self.table.write().configs.put(Arc::new(closed));
+                self.table.write().configs.put(Topic::new(closed));
             }
             return None;
         }
@@ -248,7 +262,7 @@ impl Topics {
     pub fn load(&self, json: &[u8]) -> Result<(), BodyError> {
         let loaded = TopicConfigTable::decode(json)?;
         let mut table = self.table.write();
-        let named = |(topic_name, config)| Arc::new(TopicConfig { topic_name, ..config });
+        let named = |(topic_name, config)| Topic::new(TopicConfig { topic_name, ..config });
         table.configs = loaded.topic_config_table.into_iter().map(named).collect();
         table.version = loaded.data_version;
         Ok(())
@@ -261,7 +275,7 @@ impl Topics {
 }
 
 /// An entry of a table that is sorted by name.
-fn by_name(config: &Arc<TopicConfig>) -> (String, Arc<TopicConfig>) {
+fn by_name(config: &Arc<Topic>) -> (String, Arc<Topic>) {
     (config.topic_name.clone(), Arc::clone(config))
 }
 
@@ -277,7 +291,7 @@ pub struct AutoCreate<'a> {
 }
 
 /// The content of `topics.json`, and of a registration.
-pub fn table_of(configs: &BTreeMap<String, Arc<TopicConfig>>, version: DataVersion) -> TopicConfigTable {
+pub fn table_of(configs: &BTreeMap<String, Arc<Topic>>, version: DataVersion) -> TopicConfigTable {
     TopicConfigTable {
         data_version: version,
         topic_config_table: configs.iter().map(|(n, c)| (n.clone(), TopicConfig::clone(c))).collect(),

@@ -2,7 +2,7 @@
 use super::SendRequest;
 use crate::config::BrokerConfig;
 use crate::service::error::FAQ;
-use crate::service::topics::{perm, AutoCreate, UNIT, UNIT_SUB};
+use crate::service::topics::{perm, AutoCreate, Topic, UNIT, UNIT_SUB};
 use crate::service::{names, Refusal, Service};
 use ferromq_protocol::body::TopicConfig;
 use ferromq_protocol::code::response;
@@ -19,7 +19,7 @@ pub fn accepting(config: &BrokerConfig, now_ms: i64) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// The topic of a send, created if the request and the settings allow it; then the queue.
+/// The topic of a send: the one that is `known`, or one created if the request and the settings allow it; then the queue.
 ///
 /// The topic's own WRITE bit is not looked at: clients leave unwritable queues out by the route (broker.md 15.1).
 pub fn topic(
@@ -27,8 +27,8 @@ pub fn topic(
     config: &BrokerConfig,
     request: &SendRequest<'_>,
     producer: SocketAddr,
-) -> Result<Arc<TopicConfig>, Refusal> {
-    let known = service.topics.get(request.topic);
+    known: Option<Arc<Topic>>,
+) -> Result<Arc<Topic>, Refusal> {
     if !perm::is_writable(config.broker_permission) && known.as_ref().is_some_and(|t| t.order) {
         return Err(broker_forbidden(service));
     }
@@ -59,7 +59,7 @@ fn sendable(name: &str) -> Result<(), Refusal> {
     Err(Refusal::new(response::NO_PERMISSION, format!("Sending message to topic[{name}] is forbidden.")))
 }
 
-fn create(service: &Service, config: &BrokerConfig, request: &SendRequest<'_>) -> Result<Arc<TopicConfig>, Refusal> {
+fn create(service: &Service, config: &BrokerConfig, request: &SendRequest<'_>) -> Result<Arc<Topic>, Refusal> {
     // Java looks a missing name up in a map that takes no null.
     let Some(template) = request.default_topic else {
         return Err(Refusal::thrown("header field defaultTopic is missing"));
@@ -113,7 +113,7 @@ pub fn dead_letter(
     config: &BrokerConfig,
     request: &SendRequest<'_>,
     now_ms: i64,
-) -> Result<Option<Arc<TopicConfig>>, Refusal> {
+) -> Result<Option<Arc<Topic>>, Refusal> {
     let Some(group) = request.topic.strip_prefix(topic::RETRY_PREFIX) else { return Ok(None) };
     let Some(settings) = service.groups.find(group, config) else {
         let remark = format!("subscription group not exist, {group}{FAQ}");

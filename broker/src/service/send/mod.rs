@@ -14,14 +14,16 @@ pub use check::{accepting, broker_forbidden, missing as missing_topic, retry_lim
 pub use put::{illegal_message, refusal_of, unavailable, writable, Put, PutOutcome};
 
 use super::clock::now_ms;
+use super::topics::{Topic, TOGETHER};
 use super::transaction::half;
 use super::{Refusal, Service};
 use crate::config::{BrokerConfig, FlushDiskType};
-use ferromq_protocol::body::{TopicConfig, TopicFilterType};
+use ferromq_protocol::body::TopicFilterType;
 use ferromq_protocol::code::response;
 use ferromq_protocol::{batch, properties as names, record, sysflag, topic};
-use ferromq_store::{AppendBatch, RecordResult};
+use ferromq_store::{AppendBatch, QueueHandle, RecordResult};
 use properties::Scan;
+use smallvec::SmallVec;
 use std::net::SocketAddr;
 use std::ops::Range;
 use std::sync::atomic::Ordering::Relaxed;
@@ -91,7 +93,7 @@ pub struct Sending<'a> {
     producer: SocketAddr,
     scratch: &'a mut SendScratch,
     now_ms: i64,
-    topic: Option<Arc<TopicConfig>>,
+    topic: Option<Arc<Topic>>,
     writable: Result<(), Refusal>,
     count: usize,
     /// Positions of half messages among the records.
@@ -149,16 +151,42 @@ impl<'a> Sending<'a> {
         self.service.store.append_may_wait(self.scratch.batch.bytes_len())
     }
 
-    /// Checks a send and lays its records out.
-    pub fn add(&mut self, request: &SendRequest<'_>) -> Result<Accepted, Refusal> {
+    /// Checks sends in their order and lays their records out; what became of each one is added to `accepted`. Their topics are looked
+    /// up together, [`TOGETHER`] at a time: they are far from each other in memory when there are thousands.
+    pub fn add_all(
+        &mut self,
+        requests: &[Result<SendRequest<'_>, Refusal>],
+        accepted: &mut Vec<Result<Accepted, Refusal>>,
+    ) {
+        // The first one of each stretch for the same topic.
+        let mut firsts = SmallVec::<[&SendRequest<'_>; TOGETHER]>::new();
+        for request in requests.iter().flatten() {
+            if firsts.last().is_none_or(|first| first.topic != request.topic) {
+                firsts.push(request);
+            }
+        }
+        let topics = self.service.topics.get_all(firsts.iter().map(|first| first.topic));
+        for (first, topic) in firsts.iter().zip(&topics) {
+            let queue = topic.as_ref().and_then(|topic| topic.queue(&self.service.store, first.queue_id));
+            queue.into_iter().for_each(QueueHandle::prefetch);
+        }
+        let mut stretches = firsts.into_iter().zip(topics).peekable();
+        accepted.extend(requests.iter().map(|request| {
+            let request = request.as_ref().map_err(Refusal::clone)?;
+            let stretch = stretches.next_if(|(first, _)| std::ptr::eq(*first, request));
+            self.add(request, stretch.and_then(|(_, topic)| topic))
+        }));
+    }
+
+    fn add(&mut self, request: &SendRequest<'_>, known: Option<Arc<Topic>>) -> Result<Accepted, Refusal> {
         check::accepting(&self.config, self.now_ms)?;
-        let topic = self.topic_of(request)?;
+        let topic = self.topic_of(request, known)?;
         let added = self.add_to(request, &topic);
         self.topic = Some(topic);
         added
     }
 
-    fn add_to(&mut self, request: &SendRequest<'_>, topic: &TopicConfig) -> Result<Accepted, Refusal> {
+    fn add_to(&mut self, request: &SendRequest<'_>, topic: &Topic) -> Result<Accepted, Refusal> {
         let queue_id = match request.queue_id {
             id if id >= 0 => id,
             _ => self.service.any_queue(topic.write_queue_nums)?,
@@ -172,22 +200,19 @@ impl<'a> Sending<'a> {
 
     /// Equal topics in a row are looked up once, for it is that of the send before that is given; a topic changed in between is
     /// seen by the next batch.
-    fn topic_of(&mut self, request: &SendRequest<'_>) -> Result<Arc<TopicConfig>, Refusal> {
+    fn topic_of(&mut self, request: &SendRequest<'_>, known: Option<Arc<Topic>>) -> Result<Arc<Topic>, Refusal> {
         if let Some(last) = self.topic.take() {
             let queues = last.write_queue_nums.max(last.read_queue_nums);
             if last.topic_name == request.topic && request.queue_id < queues && !last.order {
                 return Ok(last);
             }
         }
-        check::topic(self.service, &self.config, request, self.producer)
+        // A send before may have created it.
+        let known = known.or_else(|| self.service.topics.get(request.topic));
+        check::topic(self.service, &self.config, request, self.producer, known)
     }
 
-    fn add_single(
-        &mut self,
-        request: &SendRequest<'_>,
-        topic: &TopicConfig,
-        queue_id: i32,
-    ) -> Result<Accepted, Refusal> {
+    fn add_single(&mut self, request: &SendRequest<'_>, topic: &Topic, queue_id: i32) -> Result<Accepted, Refusal> {
         let dead_letter = check::dead_letter(self.service, &self.config, request, self.now_ms)?;
         let scan = properties::scan(request.properties);
         let level = delay_level(&scan)?;
@@ -231,7 +256,8 @@ impl<'a> Sending<'a> {
         };
         let put = Put { service: self.service, config: &self.config, writable: &self.writable };
         let level = if let Kind::Delayed(level) = kind { level } else { 0 };
-        put.lay_out(&mut self.scratch.batch, &message, level, &scan)?;
+        let queue = if half { None } else { topic.queue(&self.service.store, queue_id) };
+        put.lay_out(&mut self.scratch.batch, &message, queue, level, &scan)?;
         let at = self.count;
         self.count += 1;
         if half {
@@ -242,7 +268,7 @@ impl<'a> Sending<'a> {
     }
 
     /// Fills `scratch.stored` and keeps the unique key, which is made when the client gave none.
-    fn build_properties(&mut self, text: &str, scan: &Scan<'_>, topic: &TopicConfig, kind: Kind) -> Range<usize> {
+    fn build_properties(&mut self, text: &str, scan: &Scan<'_>, topic: &Topic, kind: Kind) -> Range<usize> {
         let SendScratch { stored, text: kept, suffix, .. } = &mut *self.scratch;
         stored.clear();
         match kind {
@@ -269,12 +295,7 @@ impl<'a> Sending<'a> {
 
     /// A batch body: each message is a record of its own, all of them adjacent (broker.md 3.7). They keep just their own
     /// properties.
-    fn add_batch(
-        &mut self,
-        request: &SendRequest<'_>,
-        topic: &TopicConfig,
-        queue_id: i32,
-    ) -> Result<Accepted, Refusal> {
+    fn add_batch(&mut self, request: &SendRequest<'_>, topic: &Topic, queue_id: i32) -> Result<Accepted, Refusal> {
         if request.topic.len() > topic::TOPIC_CHARS_MAX {
             let remark = format!("message topic length too long {}", request.topic.len());
             return Err(Refusal::new(response::MESSAGE_ILLEGAL, remark));
@@ -293,29 +314,33 @@ impl<'a> Sending<'a> {
         if request.body.is_empty() || whole > i64::from(self.config.max_message_size) {
             return Err(Refusal::thrown(format!("message body size exceeded: {whole} bytes in the batch")));
         }
-        let mut messages = Vec::new();
-        for inner in batch::iter(request.body) {
-            let inner = inner.map_err(|e| Refusal::thrown(format!("the batch body cannot be read: {e}")))?;
-            messages.push(record::Message {
-                topic: &topic.topic_name,
-                queue_id,
-                flag: inner.flag,
-                sys_flag,
-                born_timestamp: request.born_timestamp,
-                born_host: self.producer,
-                store_timestamp: self.now_ms,
-                store_host: self.service.identity.store_host,
-                reconsume_times: request.reconsume_times,
-                prepared_transaction_offset: 0,
-                body: inner.body,
-                properties: inner.properties,
-                queue_offset: 0,
-                physical_offset: 0,
-            });
-        }
-        self.scratch.batch.push_group(&messages).map_err(|e| refusal_of(&e, &self.config))?;
+        let outer = record::Message {
+            topic: &topic.topic_name,
+            queue_id,
+            flag: 0,
+            sys_flag,
+            born_timestamp: request.born_timestamp,
+            born_host: self.producer,
+            store_timestamp: self.now_ms,
+            store_host: self.service.identity.store_host,
+            reconsume_times: request.reconsume_times,
+            prepared_transaction_offset: 0,
+            body: &[],
+            properties: "",
+            queue_offset: 0,
+            physical_offset: 0,
+        };
+        let queue = topic.queue(&self.service.store, queue_id);
+        let added = self.scratch.batch.group(|records| {
+            batch::iter(request.body).try_for_each(|inner| {
+                let inner = inner.map_err(|e| Refusal::thrown(format!("the batch body cannot be read: {e}")))?;
+                let message =
+                    record::Message { flag: inner.flag, body: inner.body, properties: inner.properties, ..outer };
+                put::push(records, &message, queue, &self.config)
+            })
+        })?;
         let at = self.count;
-        self.count += messages.len();
+        self.count += added;
         let kept = &mut self.scratch.text;
         let unique_key = scan.unique_key.map(|key| {
             let start = kept.len();
@@ -403,6 +428,6 @@ fn clients_flags(sys_flag: i32) -> i32 {
 }
 
 /// Topics that are compacted by key demand one (broker.md 3.2, 8).
-fn needs_key(topic: &TopicConfig) -> bool {
+fn needs_key(topic: &Topic) -> bool {
     topic.attributes.get("cleanup.policy").is_some_and(|policy| policy == "COMPACTION")
 }

@@ -5,7 +5,7 @@ use crate::config::BrokerConfig;
 use crate::service::{Refusal, Service};
 use ferromq_protocol::code::response;
 use ferromq_protocol::{properties as names, record, sysflag, topic};
-use ferromq_store::{AppendBatch, AppendError, NotWritable};
+use ferromq_store::{AppendBatch, AppendError, NotWritable, QueueHandle};
 
 /// What became of a message that was stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,11 +42,13 @@ pub fn writable(service: &Service) -> Result<(), Refusal> {
 }
 
 impl Put<'_> {
-    /// Checks a message and adds its record to the batch; a delay level above 0 sends it through the schedule topic.
+    /// Checks a message and adds its record to the batch; a delay level above 0 sends it through the schedule topic. `queue` is that of the
+    /// message, if it is known.
     pub fn lay_out(
         &self,
         batch: &mut AppendBatch,
         message: &record::Message<'_>,
+        queue: Option<&QueueHandle>,
         level: i32,
         scan: &Scan<'_>,
     ) -> Result<(), Refusal> {
@@ -72,7 +74,7 @@ impl Put<'_> {
         if delayable && level > 0 {
             return self.delay(batch, message, level);
         }
-        push(batch, message, self.config)
+        push(batch, message, queue, self.config)
     }
 
     fn delay(&self, batch: &mut AppendBatch, message: &record::Message<'_>, level: i32) -> Result<(), Refusal> {
@@ -83,16 +85,25 @@ impl Put<'_> {
         properties::push(&mut stored, names::REAL_TOPIC, message.topic);
         properties::push(&mut stored, names::REAL_QUEUE_ID, &message.queue_id.to_string());
         let delayed = record::Message { topic: topic::SCHEDULE, queue_id: level - 1, properties: &stored, ..*message };
-        push(batch, &delayed, self.config)
+        push(batch, &delayed, None, self.config)
     }
 }
 
 /// Adds one record.
-fn push(batch: &mut AppendBatch, message: &record::Message<'_>, config: &BrokerConfig) -> Result<(), Refusal> {
+pub(super) fn push(
+    batch: &mut AppendBatch,
+    message: &record::Message<'_>,
+    queue: Option<&QueueHandle>,
+    config: &BrokerConfig,
+) -> Result<(), Refusal> {
     if message.properties.len() > names::PROPERTIES_BYTES_MAX {
         return Err(illegal_message(config));
     }
-    batch.push(message).map_err(|e| refusal_of(&e, config))
+    let pushed = match queue {
+        Some(queue) => batch.push_to(queue, message),
+        None => batch.push(message),
+    };
+    pushed.map_err(|e| refusal_of(&e, config))
 }
 
 /// MESSAGE_ILLEGAL with the remark that names the limits.

@@ -56,7 +56,7 @@ impl<'a> Closing<'a> {
         let before = self.batch.len();
         if let Some((message, level, scan)) = message {
             let put = Put { service: self.service, config: self.config, writable: &self.writable };
-            if let Err(refusal) = put.lay_out(&mut self.batch, message, level, scan) {
+            if let Err(refusal) = put.lay_out(&mut self.batch, message, None, level, scan) {
                 self.service.transactions.give_back(offset);
                 return Err(refusal);
             }

@@ -35,7 +35,7 @@ pub fn resume(service: &Service, message_id: &str) -> Result<(), Refusal> {
     let properties = half.counted_properties(0);
     let put = Put { service, config: &config, writable: &send::writable(service) };
     let message = half.copy(topic::TRANS_HALF, &properties);
-    put.lay_out(&mut batch, &message, 0, &Scan::default()).map_err(|_| failed())?;
+    put.lay_out(&mut batch, &message, None, 0, &Scan::default()).map_err(|_| failed())?;
     service.store.append(&mut batch).map_err(|_| failed())?;
     batch.results().iter().for_each(|record| service.transactions.prepared(record.queue_offset));
     tracing::info!(message_id, "half message put back to be checked");
