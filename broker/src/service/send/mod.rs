@@ -201,7 +201,7 @@ impl<'a> Sending<'a> {
     /// Equal topics in a row are looked up once, for it is that of the send before that is given; a topic changed in between is
     /// seen by the next batch.
     fn topic_of(&mut self, request: &SendRequest<'_>, known: Option<Arc<Topic>>) -> Result<Arc<Topic>, Refusal> {
-        if let Some(last) = self.topic.take() {
+        if let Some(last) = self.topic.take().filter(|_| known.is_none()) {
             let queues = last.write_queue_nums.max(last.read_queue_nums);
             if last.topic_name == request.topic && request.queue_id < queues && !last.order {
                 return Ok(last);
