@@ -7,6 +7,7 @@ use crate::error::{CloseReason, ConnectionError};
 use crate::outgoing::{OutFrame, Outgoing};
 use crate::pending::Pending;
 use crate::received::{Received, Totals};
+use crate::room::room_of;
 use crate::signal::Signal;
 use crate::Limits;
 use parking_lot::{Mutex, RwLock};
@@ -16,6 +17,7 @@ use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 static NEXT_ID: AtomicU64 = AtomicU64::new(1);
@@ -34,6 +36,8 @@ pub struct Connection {
     /// Bytes in `outgoing`, written under its lock, readable without.
     outgoing_bytes: AtomicUsize,
     totals: Arc<Totals>,
+    /// What answers that are being made may still take ([`Self::reserve`]). Closed with the connection.
+    pub(crate) room: Semaphore,
     /// Wakes the task: something was queued, a sweep is due earlier, reading may go on, or it shall close.
     pub(crate) signal: Signal,
     /// Why the connection ends; first one wins.
@@ -68,6 +72,7 @@ impl Connection {
             peer,
             local: stream.local_addr()?,
             name: name.unwrap_or_else(|| peer.to_string()),
+            room: room_of(&limits),
             limits,
             pending: Pending::default(),
             received: Received::new(Arc::clone(&totals)),
@@ -262,6 +267,7 @@ impl Connection {
         outgoing.close();
         self.count_outgoing(0);
         drop(outgoing);
+        self.room.close();
         self.pending.close(&reason, &self.name);
         reason
     }

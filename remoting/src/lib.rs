@@ -26,6 +26,7 @@ mod outgoing;
 mod pending;
 mod proxy;
 mod received;
+mod room;
 mod server;
 mod signal;
 
@@ -35,4 +36,5 @@ pub use error::{BindError, CallError, CloseReason, ConnectionError};
 pub use handler::{Handler, NoRequests};
 pub use limits::Limits;
 pub use outgoing::{Body, OutFrame};
+pub use room::Room;
 pub use server::Server;

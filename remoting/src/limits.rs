@@ -19,7 +19,8 @@ pub struct Limits {
     /// The same for all connections together. Above it a connection is read from only when nothing of its own is
     /// outstanding, so that those who wait for others cannot block those whom they wait for.
     pub inflight_bytes_total_max: usize,
-    /// Bytes waiting to be written to a peer above which its requests are no longer read.
+    /// Bytes waiting to be written to a peer above which its requests are no longer read; and bytes of answers that are made for it
+    /// at a time by who reserves them ([`Connection::reserve`](crate::Connection::reserve)).
     pub outgoing_bytes_pause: usize,
     /// Bytes waiting to be written to a peer above which the connection is closed (answers), or a call or one-way
     /// request of ours is refused with an error.

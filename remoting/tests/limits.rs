@@ -120,6 +120,30 @@ async fn a_peer_that_never_reads_is_closed_above_the_hard_limit() {
     assert_eq!(connection.bytes_waiting(), 0);
 }
 
+// Answers that are being made share the room of their connection: what does not fit waits in order, an answer of unknown length is alone, and
+// whoever waits learns of the connection's end.
+#[tokio::test]
+async fn answers_being_made_are_bounded() {
+    let limits = Limits { outgoing_bytes_pause: 100_000, ..Limits::default() };
+    let handler = Recorder::new(echo);
+    let (_server, addr) = server(limits, handler.clone()).await;
+    let _socket = TcpStream::connect(&addr).await.unwrap();
+    until("it is accepted", || !handler.connected.lock().unwrap().is_empty()).await;
+    let connection = handler.first();
+    let waits = async |bytes| tokio::time::timeout(Duration::ZERO, connection.reserve(bytes)).await.is_err();
+    let first = connection.reserve(60_000).await;
+    assert!(waits(60_000).await && waits(usize::MAX).await);
+    let second = connection.reserve(30_000).await;
+    assert!(waits(20_000).await);
+    drop((first, second));
+    let unknown = connection.reserve(usize::MAX).await;
+    assert!(waits(1).await);
+    drop(unknown);
+    let _larger_than_all = connection.reserve(200_000).await.unwrap();
+    let end = tokio::join!(connection.reserve(1), async { connection.close("the test ends") }).0;
+    assert!(end.is_none());
+}
+
 // Requests whose answers are outstanding stop the reading, and their answers start it again.
 #[tokio::test]
 async fn bytes_in_flight_are_bounded_per_connection() {
