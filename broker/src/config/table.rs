@@ -228,13 +228,13 @@ settings! {
     held_pulls_max: i32 = "heldPullsMax", 100_000, in 0..=INT_MAX, [live];
     /// FerroMQ: bytes that held pulls may keep in memory; further ones are refused as SYSTEM_BUSY.
     held_pulls_bytes_max: i64 = "heldPullsBytesMax", 268_435_456, in 0..=LONG_MAX, [live];
-    /// FerroMQ: the most pulls held for one connection; further ones are refused as SYSTEM_BUSY.
+    /// FerroMQ: the most requests of one connection that wait for messages (held pulls) or for the disk; further ones are refused as SYSTEM_BUSY.
     connection_held_pulls_max: i32 = "connectionHeldPullsMax", 16_384, in 0..=INT_MAX, [live];
     /// FerroMQ: bytes of requests of one connection whose answers are outstanding; above it the connection is not read from.
     connection_inflight_bytes_max: i64 = "connectionInflightBytesMax", 67_108_864, in 1..=LONG_MAX;
     /// FerroMQ: the same for all connections of a port; above it those with outstanding requests are not read from.
     inflight_bytes_max: i64 = "inflightBytesMax", 536_870_912, in 1..=LONG_MAX;
-    /// FerroMQ: bytes of answers that one client has not taken; above it its connection is not read from, and pulls are refused as SYSTEM_BUSY.
+    /// FerroMQ: bytes of answers that one client has not taken; above it its connection is not read from, and what has long answers is refused as SYSTEM_BUSY. As much again may be read from the disk for it at a time.
     connection_outgoing_bytes_pause: i64 = "connectionOutgoingBytesPause", 8_388_608, in 1..=LONG_MAX;
     /// FerroMQ: bytes of answers that one client has not taken, above which its connection is closed.
     connection_outgoing_bytes_max: i64 = "connectionOutgoingBytesMax", 268_435_456, in 1..=LONG_MAX;

@@ -2,12 +2,12 @@
 //! 352, 353, 354, 401, 402, 513.
 //!
 //! Requests that change something write to disk before they are answered, on a blocking thread. CONSUMER_SEND_MSG_BACK (36)
-//! goes that way too, for it reads a message that may lie anywhere in the log; and the listings, for they may be long.
+//! goes that way too, for it reads a message that may lie anywhere in the log. Listings may be long and are answered like queries.
 mod absent;
 mod static_topic;
 
 use super::reply::{unreadable, Reply};
-use super::{send, Context};
+use super::{later, send, Context};
 use crate::service::{admin, cleaning, request_modes, runtime_info, Caller, Refusal, Service};
 use ferromq_protocol::body::{
     KvTable, SetMessageRequestMode, SubscriptionGroupConfig, TopicConfig, TopicConfigTable, TopicFilterType, TopicList,
@@ -42,9 +42,9 @@ pub(super) fn handle(context: &Context<'_>, request: &Command) -> Option<Reply> 
         code::GET_ALL_MESSAGE_REQUEST_MODE => Ok(Reply::body(request, service.request_modes.table().encode())),
         code::CHECK_ROCKSDB_CQ_WRITE_PROGRESS => Ok(rocksdb_check(request)),
         code::GET_ALL_DELAY_OFFSET => Ok(Reply::body(request, service.delay.table().encode())),
+        code::GET_ALL_TOPIC_CONFIG => later::later(context, request, later::ANY, all_topics),
+        code::GET_ALL_SUBSCRIPTIONGROUP_CONFIG => later::later(context, request, later::ANY, all_groups),
         code::CONSUMER_SEND_MSG_BACK
-        | code::GET_ALL_TOPIC_CONFIG
-        | code::GET_ALL_SUBSCRIPTIONGROUP_CONFIG
         | code::GET_BROKER_RUNTIME_INFO
         | code::UPDATE_AND_CREATE_TOPIC
         | code::UPDATE_AND_CREATE_TOPIC_LIST
@@ -58,7 +58,7 @@ pub(super) fn handle(context: &Context<'_>, request: &Command) -> Option<Reply> 
         | code::CLEAN_UNUSED_TOPIC
         | code::DELETE_EXPIRED_COMMITLOG
         | code::SET_MESSAGE_REQUEST_MODE
-        | code::RESUME_CHECK_HALF_MESSAGE => return Some(later(context, request)),
+        | code::RESUME_CHECK_HALF_MESSAGE => return Some(on_blocking_thread(context, request)),
         _ => match super::cold::handle(request) {
             Some(reply) => reply,
             None => return absent::handle(service, request),
@@ -68,7 +68,7 @@ pub(super) fn handle(context: &Context<'_>, request: &Command) -> Option<Reply> 
 }
 
 /// Runs a request that waits for the disk on a blocking thread; the answer goes out through the connection.
-fn later(context: &Context<'_>, request: &Command) -> Reply {
+fn on_blocking_thread(context: &Context<'_>, request: &Command) -> Reply {
     let (service, connection, request) = (Arc::clone(context.service), Arc::clone(context.connection), request.clone());
     let caller = context.caller.clone();
     tokio::task::spawn_blocking(move || {
@@ -84,8 +84,6 @@ fn later(context: &Context<'_>, request: &Command) -> Reply {
 fn blocking(service: &Service, caller: &Caller, request: &Command) -> Result<Reply, Refusal> {
     match request.code {
         code::CONSUMER_SEND_MSG_BACK => send::send_back(service, caller, request)?,
-        code::GET_ALL_TOPIC_CONFIG => return all_topics(service, request),
-        code::GET_ALL_SUBSCRIPTIONGROUP_CONFIG => return all_groups(service, request),
         code::GET_BROKER_RUNTIME_INFO => {
             let body = KvTable { table: runtime_info::table(service) };
             return Ok(Reply::body(request, body.encode()));

@@ -10,6 +10,7 @@ mod admin;
 mod call;
 mod cold;
 mod consumer;
+mod later;
 mod link;
 mod overload;
 mod reply;
@@ -138,7 +139,7 @@ impl Handler for RemotingHandler {
             let (sends, ends) = (run(send::is_send), run(transaction::is_end));
             let together = sends.max(ends).max(1);
             let answered = answers.len();
-            let room = if consumer::is_pull(first.code) { overload::room(connection, more) } else { Ok(()) };
+            let room = if overload::may_be_long(first.code) { overload::room(connection, more) } else { Ok(()) };
             if let Err(refusal) = overload::waited(&config, first.code, connection.requests_age(), rest.len()).and(room)
             {
                 self.refuse(service, connection, &rest[..together], &refusal, answers);

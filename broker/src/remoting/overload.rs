@@ -48,8 +48,38 @@ pub(super) fn overload() -> Refusal {
     Refusal::no_room("OVERLOAD")
 }
 
-/// Refuses to add messages to what a client has not taken yet and `more` bytes of answers, when it is so much that its requests would not
-/// be read any more: otherwise one read full of pulls would make answers of gigabytes.
+/// True for requests with answers whose length nobody bounds but what is stored: messages, listings, statistics.
+pub(super) fn may_be_long(request: i32) -> bool {
+    matches!(
+        request,
+        code::PULL_MESSAGE
+            | code::LITE_PULL_MESSAGE
+            | code::QUERY_MESSAGE
+            | code::VIEW_MESSAGE_BY_ID
+            | code::QUERY_CONSUME_QUEUE
+            | code::GET_ALL_TOPIC_CONFIG
+            | code::GET_ALL_SUBSCRIPTIONGROUP_CONFIG
+            | code::GET_ALL_CONSUMER_OFFSET
+            | code::GET_ALL_DELAY_OFFSET
+            | code::GET_ALL_MESSAGE_REQUEST_MODE
+            | code::GET_ALL_PRODUCER_INFO
+            | code::GET_BROKER_CONFIG
+            | code::GET_BROKER_RUNTIME_INFO
+            | code::GET_SYSTEM_TOPIC_LIST_FROM_BROKER
+            | code::GET_TOPIC_STATS_INFO
+            | code::GET_CONSUME_STATS
+            | code::GET_BROKER_CONSUME_STATS
+            | code::GET_CONSUMER_CONNECTION_LIST
+            | code::GET_PRODUCER_CONNECTION_LIST
+            | code::GET_CONSUMER_LIST_BY_GROUP
+            | code::QUERY_CONSUME_TIME_SPAN
+            | code::QUERY_TOPIC_CONSUME_BY_WHO
+            | code::QUERY_TOPICS_BY_CONSUMER
+    )
+}
+
+/// Refuses to add a long answer to what a client has not taken yet and `more` bytes of answers, when it is so much that its requests would not
+/// be read any more: otherwise one read full of questions would make answers of gigabytes.
 pub(super) fn room(connection: &Connection, more: usize) -> Result<(), Refusal> {
     connection.has_room(more).then_some(()).ok_or_else(overload)
 }

@@ -2,7 +2,7 @@
 //!
 //! An answer is a small header and slices of the log; no message is copied. A pull that finds nothing is held with a copy
 //! of its header, so that the read buffer it came in can go.
-use super::on_disk_thread;
+use crate::remoting::later::{may_wait, on_disk_thread};
 use crate::remoting::overload::{overload, room};
 use crate::remoting::reply::{refusal_of, unreadable, Reply};
 use crate::remoting::Context;
@@ -41,14 +41,12 @@ pub(super) fn pull(context: &Context<'_>, request: &Command) -> Result<Reply, Re
         Ok(Pulled::Answer(answer)) => Ok(Reply::Frame(frame(request, answer))),
         Ok(Pulled::Hold { answer, .. }) if request.is_oneway() => Ok(Reply::Frame(frame(request, answer))),
         Ok(Pulled::Hold { time, filter, .. }) => {
-            let most = usize::try_from(context.service.config().connection_held_pulls_max).unwrap_or(0);
-            if context.connection.requests_waiting() >= most {
-                return Err(overload());
-            }
+            may_wait(context)?;
             kept(context, request, &header).hold(context.service, Instant::now() + time, filter);
             Ok(Reply::Later)
         }
         Ok(Pulled::Cold) => {
+            may_wait(context)?;
             kept(context, request, &header).read_disk(Arc::clone(context.service), FIRST);
             Ok(Reply::Later)
         }
@@ -151,7 +149,9 @@ impl Kept {
 
     /// Pulls again on a thread that may wait for the disk.
     fn read_disk(self, service: Arc<Service>, pass: Pass) {
-        on_disk_thread(Arc::clone(&self.connection), move |_| {
+        // One message may be larger; it counts when it waits to be written.
+        let bytes = usize::try_from(service.config().max_transfer_bytes_on_message_in_memory).unwrap_or(usize::MAX);
+        on_disk_thread(Arc::clone(&self.connection), bytes, move |_| {
             if let Err(refusal) = room(&self.connection, 0) {
                 return self.give(Reply::refused(&self.request, &refusal));
             }

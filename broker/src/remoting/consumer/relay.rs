@@ -1,7 +1,8 @@
 //! Requests of tools that consumers answer or carry out: 307, 309, 223, and 222 in the way of 4.x (wire.md 4.5). The broker passes them on over the connection of
 //! the client they name, and the client's answer back.
-use super::{header, on_disk_thread};
+use super::header;
 use crate::remoting::call::{call, tell};
+use crate::remoting::later::{self, may_wait, on_disk_thread};
 use crate::remoting::reply::{refusal_of, unreadable, Reply};
 use crate::remoting::Context;
 use crate::service::members::Client;
@@ -55,7 +56,8 @@ pub(super) fn consume_directly(context: &Context<'_>, request: &Command) -> Resu
     let mut ask = Command::request(code::CONSUME_MESSAGE_DIRECTLY, ext.to_ext(), Bytes::new());
     let (service, request) = (Arc::clone(context.service), request.clone());
     let (group, client_id) = (asked.consumer_group.to_owned(), client_id.to_owned());
-    on_disk_thread(Arc::clone(context.connection), move |connection| {
+    may_wait(context)?;
+    on_disk_thread(Arc::clone(context.connection), later::SHORT, move |connection| {
         match crate::service::query::by_offset(&service, message_id.physical_offset) {
             Ok(record) => {
                 ask.body = record;
