@@ -17,6 +17,7 @@ pub use calls::Boundary;
 pub use roles::{BoxFuture, ConsumerRole};
 pub use routes::Routes;
 
+use crate::ending::Ending;
 use crate::error::Error;
 use crate::options::ClientOptions;
 use crate::platform;
@@ -33,9 +34,6 @@ use std::future::Future;
 use std::net::IpAddr;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
-
-/// How long the instance's own tasks may take to end.
-const TASKS_END_WITHIN: Duration = Duration::from_secs(1);
 
 /// How the client id is made (client.md 1.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -198,14 +196,14 @@ impl ClientInstance {
     /// Ends a producer group here and tells the brokers. Failures are logged.
     pub async fn unregister_producer(&self, group: &str) {
         if self.roles.remove_producer(group) {
-            self.unregister_everywhere(Some(group), None).await;
+            self.unregister_everywhere([(Some(group), None)]).await;
         }
     }
 
     /// Ends a consumer group here and tells the brokers. Failures are logged.
     pub async fn unregister_consumer(&self, group: &str) {
         if self.roles.remove_consumer(group) {
-            self.unregister_everywhere(None, Some(group)).await;
+            self.unregister_everywhere([(None, Some(group))]).await;
         }
     }
 
@@ -231,21 +229,28 @@ impl ClientInstance {
         Ok(())
     }
 
-    /// Unregisters what is registered, ends all tasks, closes all connections. A second call does nothing.
+    /// Unregisters what is registered, ends all tasks, closes all connections, within [`SHUTDOWN_WITHIN`](crate::SHUTDOWN_WITHIN). A
+    /// second call does nothing.
     ///
     /// Must not be awaited inside a task started with [`Self::spawn`]: it waits for those for up to a second.
     pub async fn shutdown(&self) {
+        self.end(Ending::begin()).await;
+    }
+
+    /// The shutdown as the last part of that of the object it belongs to.
+    pub(crate) async fn end(&self, ending: Ending) {
         if self.is_stopped() {
             return;
         }
         self.tasks.stop();
-        for group in self.roles.consumer_groups() {
-            self.unregister_consumer(&group).await;
-        }
-        for group in self.roles.producer_groups() {
-            self.unregister_producer(&group).await;
-        }
-        self.tasks.stop_and_join(TASKS_END_WITHIN).await;
+        let (consumers, producers) = (self.roles.consumer_groups(), self.roles.producer_groups());
+        let groups =
+            consumers.iter().filter(|group| self.roles.remove_consumer(group)).map(|group| (None, Some(&**group)));
+        let groups = groups.chain(
+            producers.iter().filter(|group| self.roles.remove_producer(group)).map(|group| (Some(&**group), None)),
+        );
+        ending.leave(self.unregister_everywhere(groups)).await;
+        self.tasks.stop_and_join(ending.for_tasks()).await;
         self.client.shutdown().await;
     }
 }

@@ -50,7 +50,7 @@
 //! # When something fails
 //!
 //! Every call ends within its budget: [`ProducerOptions::send_timeout`] for a send with all its retries,
-//! [`ClientOptions::api_timeout`] for every question about routes and offsets. [`Error`] says what happened to which topic
+//! [`ClientOptions::api_timeout`] for every question about routes and offsets, [`SHUTDOWN_WITHIN`] for a shutdown. [`Error`] says what happened to which topic
 //! and which servers were tried; [`Error::not_sent`] tells whether a repetition can make a duplicate. Objects that run
 //! reconnect, ask for new routes and go on by themselves when brokers or name servers were away; nothing has to be made
 //! anew. Delivery is at least once: a listener must bear a message that comes again.
@@ -73,6 +73,7 @@
 
 mod admin;
 mod consumer;
+mod ending;
 mod error;
 mod instance;
 mod message;
@@ -89,6 +90,7 @@ pub use consumer::{
     ConsumeConcurrentlyStatus, ConsumeFrom, ConsumeOrderlyStatus, CustomRule, Delivery, LitePullConsumer,
     LitePullConsumerBuilder, LitePullOptions, OrderlyContext, Outcome, PushConsumer, PushConsumerBuilder, PushOptions,
 };
+pub use ending::SHUTDOWN_WITHIN;
 pub use error::{client_code, Attempt, Error, ErrorKind, ServerTried, ATTEMPTS_LISTED_MAX};
 pub use ferromq_protocol::body::{MessageModel, MessageQueue};
 pub use ferromq_protocol::compress::Compression;

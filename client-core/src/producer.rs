@@ -15,6 +15,7 @@ mod send;
 pub use latency::LatencyOptions;
 pub use options::{ProducerBuilder, ProducerOptions};
 
+use crate::ending::Ending;
 use crate::instance::{ClientInstance, Identity};
 use crate::message::{Message, SendResult};
 use crate::route::hash_index;
@@ -253,8 +254,8 @@ impl Producer {
         let _ = self.inner.places.acquire_many(self.inner.options.in_flight_max).await;
     }
 
-    /// Refuses new sends, waits for those under way (each within its budget), unregisters the group and closes the
-    /// connections. A second call does nothing.
+    /// Refuses new sends, waits for those under way (each within its budget), then unregisters the group and closes the
+    /// connections within [`SHUTDOWN_WITHIN`](crate::SHUTDOWN_WITHIN). A second call does nothing.
     pub async fn shutdown(&self) {
         let inner = &*self.inner;
         if inner.closing.swap(true, Ordering::AcqRel) {
@@ -266,9 +267,10 @@ impl Producer {
         }
         inner.places.close();
         inner.bytes.close();
-        inner.instance.unregister_producer(&inner.group).await;
+        let ending = Ending::begin();
+        ending.leave(inner.instance.unregister_producer(&inner.group)).await;
         if inner.owns_instance {
-            inner.instance.shutdown().await;
+            inner.instance.end(ending).await;
         }
     }
 }

@@ -12,6 +12,7 @@ use self::core::{Core, Mode, Role};
 use crate::consumer::local_offsets::{self, LocalOffsets};
 use crate::consumer::offset_store::OffsetStore;
 use crate::consumer::rebalance;
+use crate::ending::Ending;
 use crate::instance::{Boundary, ClientInstance, Identity};
 use crate::message::MessageExt;
 use crate::platform::after;
@@ -25,9 +26,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{timeout_at, Instant};
-
-/// How long the consumer's tasks may take to end.
-const TASKS_END_WITHIN: Duration = Duration::from_secs(1);
 
 /// Consumes messages by polling. Cheap to clone, usable from any task; all clones are the same consumer.
 ///
@@ -240,11 +238,7 @@ impl LitePullConsumer {
         drop(auto);
         let queues = self.note_positions();
         let core = core.clone();
-        self.core().tasks.spawn(async move {
-            if let Err(error) = core.offsets.commit(&queues).await {
-                tracing::warn!(group = %core.group, %error, "offsets not committed");
-            }
-        });
+        self.core().tasks.spawn(async move { core.commit(&queues).await });
     }
 
     /// Takes the positions of all queues over as offsets to commit.
@@ -393,7 +387,8 @@ impl LitePullConsumer {
     }
 
     /// Stops pulling, commits (with `auto_commit`, everything that polls returned; else what was committed before and is not
-    /// stored yet), unregisters and closes. Polls that wait end with an error. A second call does nothing.
+    /// stored yet), unregisters and closes, within [`SHUTDOWN_WITHIN`](crate::SHUTDOWN_WITHIN). Polls that wait end with an error. A
+    /// second call does nothing.
     pub async fn shutdown(&self) {
         if self.owner.closing.swap(true, Ordering::AcqRel) {
             return;
@@ -405,11 +400,10 @@ impl LitePullConsumer {
             true => self.note_positions(),
             false => self.assignment(),
         };
-        if let Err(error) = core.offsets.commit(&queues).await {
-            tracing::warn!(group = %core.group, %error, "offsets not committed at shutdown");
-        }
-        core.instance.unregister_consumer(&core.group).await;
-        core.tasks.stop_and_join(TASKS_END_WITHIN).await;
-        core.instance.shutdown().await;
+        let ending = Ending::begin();
+        ending.offsets(&core.group, core.commit(&queues)).await;
+        ending.leave(core.instance.unregister_consumer(&core.group)).await;
+        core.tasks.stop_and_join(ending.for_tasks()).await;
+        core.instance.end(ending).await;
     }
 }

@@ -3,9 +3,10 @@
 //! An offset is that of the next message to consume. Only what changed since the last successful commit is sent, and every
 //! commit is answered: an offset counts as stored when the broker said so, not when it was written to a socket.
 //!
-//! Threads and locks: one lock around the table, held for look-ups and updates. Commits run one at a time (`committing`), so
-//! that an older offset never overtakes a newer one.
+//! Threads and locks: one lock around the table, held for look-ups and updates. Commits at one broker run one at a time (`committing`), so
+//! that an older offset never overtakes a newer one; no broker keeps the offsets of another waiting.
 use super::local_offsets::LocalOffsets;
+use super::locks::by_broker;
 use crate::instance::ClientInstance;
 use crate::route::BrokerRole;
 use crate::Error;
@@ -74,8 +75,9 @@ enum Kind {
 pub(crate) struct OffsetStore {
     group: String,
     kind: Kind,
-    table: Mutex<Table>,
-    committing: tokio::sync::Mutex<()>,
+    table: Arc<Mutex<Table>>,
+    /// Held while offsets are committed at a broker, by name; of a file there is one, without a name.
+    committing: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
 }
 
 impl OffsetStore {
@@ -90,7 +92,7 @@ impl OffsetStore {
     }
 
     fn new(group: &str, kind: Kind) -> Self {
-        Self { group: group.to_owned(), kind, table: Mutex::default(), committing: tokio::sync::Mutex::default() }
+        Self { group: group.to_owned(), kind, table: Arc::default(), committing: Mutex::default() }
     }
 
     /// Notes a consumed offset; with `increase_only` a smaller one is ignored.
@@ -162,17 +164,17 @@ impl OffsetStore {
         Ok(Some(offset.offset).filter(|offset| *offset >= 0))
     }
 
-    /// Stores what changed of `queues` and waits until that is done. All brokers are tried; the first error is returned.
+    /// Stores what changed of `queues` and waits until that is done. All brokers are asked at the same time; the first error is returned.
     pub(crate) async fn commit(&self, queues: &[MessageQueue]) -> Result<(), Error> {
-        let _one_at_a_time = self.committing.lock().await;
-        let changed = self.table.lock().changed(queues);
-        if changed.is_empty() {
-            return Ok(());
-        }
         match &self.kind {
-            Kind::Remote(instance) => self.commit_remote(instance, changed).await,
+            Kind::Remote(instance) => self.commit_remote(instance, queues).await,
             Kind::Local(file) => {
-                file.put(&changed)?;
+                let gate = self.gate(String::new());
+                let _one_at_a_time = gate.lock().await;
+                let changed = self.table.lock().changed(queues);
+                if !changed.is_empty() {
+                    file.put(&changed)?;
+                }
                 let mut table = self.table.lock();
                 changed.iter().for_each(|(queue, offset)| table.stored(queue, *offset));
                 Ok(())
@@ -180,41 +182,37 @@ impl OffsetStore {
         }
     }
 
-    async fn commit_remote(
-        &self,
-        instance: &Arc<ClientInstance>,
-        changed: Vec<(MessageQueue, i64)>,
-    ) -> Result<(), Error> {
-        let mut brokers: HashMap<String, Vec<(MessageQueue, i64)>> = HashMap::new();
-        for (queue, offset) in changed {
-            brokers.entry(queue.broker_name.clone()).or_default().push((queue, offset));
-        }
+    fn gate(&self, broker: String) -> Arc<tokio::sync::Mutex<()>> {
+        Arc::clone(self.committing.lock().entry(broker).or_default())
+    }
+
+    async fn commit_remote(&self, instance: &Arc<ClientInstance>, queues: &[MessageQueue]) -> Result<(), Error> {
+        let changed = self.table.lock().changed(queues).into_iter().map(|(queue, _)| queue);
         let mut running = JoinSet::new();
-        for (_, offsets) in brokers {
-            let (instance, group) = (instance.clone(), self.group.clone());
-            running.spawn(async move { commit_at_broker(&instance, &group, offsets).await });
+        for (broker, queues) in by_broker(changed) {
+            let gate = self.gate(broker);
+            let (instance, group, table) = (Arc::clone(instance), self.group.clone(), Arc::clone(&self.table));
+            running.spawn(async move {
+                let _one_at_a_time = gate.lock().await;
+                commit_at_broker(&instance, &group, &table, &queues).await
+            });
         }
-        let mut outcome = Ok(());
-        while let Some(done) = running.join_next().await {
-            let Ok((stored, result)) = done else { continue };
-            {
-                let mut table = self.table.lock();
-                stored.iter().for_each(|(queue, offset)| table.stored(queue, *offset));
-            }
-            outcome = outcome.and(result);
-        }
-        outcome
+        first_error(running).await
     }
 }
 
-/// Updates one broker's offsets, one after the other. Ends at the first failure: the rest would wait for the same broker.
+/// Updates the offsets of one broker's queues, all at the same time: a broker that hangs costs one budget, whatever their number.
 async fn commit_at_broker(
-    instance: &ClientInstance,
+    instance: &Arc<ClientInstance>,
     group: &str,
-    offsets: Vec<(MessageQueue, i64)>,
-) -> (Vec<(MessageQueue, i64)>, Result<(), Error>) {
-    let mut stored = Vec::with_capacity(offsets.len());
-    for (queue, offset) in offsets {
+    table: &Arc<Mutex<Table>>,
+    queues: &[MessageQueue],
+) -> Result<(), Error> {
+    let changed = table.lock().changed(queues);
+    let Some((first, _)) = changed.first() else { return Ok(()) };
+    let addr = address(instance, first).await?;
+    let mut running = JoinSet::new();
+    for (queue, offset) in changed {
         let header = UpdateConsumerOffset {
             consumer_group: group,
             topic: &queue.topic,
@@ -223,16 +221,23 @@ async fn commit_at_broker(
             broker_name: Some(&queue.broker_name),
         };
         let command = Command::request(request::UPDATE_CONSUMER_OFFSET, header.to_ext(), Bytes::new());
-        let done = match address(instance, &queue).await {
-            Ok(addr) => instance.call_ok(&addr, command, TIMEOUT).await,
-            Err(error) => Err(error),
-        };
-        match done {
-            Ok(_) => stored.push((queue, offset)),
-            Err(error) => return (stored, Err(error)),
-        }
+        let (instance, addr, table) = (Arc::clone(instance), Arc::clone(&addr), Arc::clone(table));
+        running.spawn(async move {
+            instance.call_ok(&addr, command, TIMEOUT).await?;
+            table.lock().stored(&queue, offset);
+            Ok(())
+        });
     }
-    (stored, Ok(()))
+    first_error(running).await
+}
+
+/// Waits for all.
+async fn first_error(mut running: JoinSet<Result<(), Error>>) -> Result<(), Error> {
+    let mut outcome = Ok(());
+    while let Some(done) = running.join_next().await {
+        outcome = outcome.and(done.unwrap_or(Ok(())));
+    }
+    outcome
 }
 
 /// The master, else any replica.

@@ -21,6 +21,7 @@ use self::core::{Core, Parts, LISTENING_TO};
 use crate::consumer::local_offsets::{self, LocalOffsets};
 use crate::consumer::offset_store::OffsetStore;
 use crate::consumer::rebalance;
+use crate::ending::Ending;
 use crate::instance::{ClientInstance, Identity};
 use crate::producer::{Producer, ProducerOptions};
 use crate::Error;
@@ -29,13 +30,10 @@ use ferromq_protocol::topic;
 use role::Role;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
-use std::time::Duration;
 use tokio::time::timeout;
 
 /// Producer group of what consumers have to send, as in Java.
 const INNER_PRODUCER: &str = "CLIENT_INNER_PRODUCER";
-/// How long the consumer's tasks may take to end.
-const TASKS_END_WITHIN: Duration = Duration::from_secs(1);
 
 /// Consumes messages by calling a listener. Cheap to clone; all clones are the same consumer.
 ///
@@ -215,9 +213,9 @@ impl PushConsumer {
         Ok(())
     }
 
-    /// Ends in order: stops pulling, waits for running listeners up to `drain_timeout`, commits and waits for the brokers'
-    /// answers, unlocks, unregisters, closes. A second call does nothing. May be called inside a listener, whose own
-    /// message is not waited for then.
+    /// Ends in order: stops pulling, waits for running listeners up to `drain_timeout`; then, within
+    /// [`SHUTDOWN_WITHIN`](crate::SHUTDOWN_WITHIN), commits and waits for the brokers' answers, unlocks, unregisters, closes. A second
+    /// call does nothing. May be called inside a listener, whose own message is not waited for then.
     pub async fn shutdown(&self) {
         if self.owner.closing.swap(true, Ordering::AcqRel) {
             return;
@@ -249,23 +247,31 @@ async fn end(core: Arc<Core>, own: Option<Arc<MessageQueue>>) {
     }
     queues.iter().for_each(|queue| queue.drop_now());
     let names: Vec<MessageQueue> = queues.iter().map(|queue| (*queue.queue).clone()).collect();
-    core.commit(&names).await;
+    let ending = Ending::begin();
+    // Commits in intervals and renewals of locks are over: what they wait for is not waited for here.
+    core.tasks.stop();
+    ending.offsets(&core.group, core.commit(&names)).await;
     if core.uses_locks() {
         // A listener that still runs must not be overtaken by another member: its lock runs out at the broker.
         let idle = queues.iter().filter(|queue| !queue.is_running()).map(|queue| (*queue.queue).clone());
-        core.unlock_all(idle.collect()).await;
+        ending.leave(core.unlock_all(idle.collect())).await;
     }
-    core.instance.unregister_consumer(&core.group).await;
-    if let Some(producer) = &core.producer {
-        producer.shutdown().await;
-    }
-    core.tasks.stop_and_join(TASKS_END_WITHIN).await;
+    let telling = async {
+        let producer_ends = async {
+            if let Some(producer) = &core.producer {
+                producer.shutdown().await;
+            }
+        };
+        tokio::join!(core.instance.unregister_consumer(&core.group), producer_ends);
+    };
+    ending.leave(telling).await;
+    core.tasks.stop_and_join(ending.for_tasks()).await;
     match own {
         // The caller is one of them and goes on after this.
         Some(_) => core.listeners.detach(),
-        None => core.listeners.stop_and_join(TASKS_END_WITHIN).await,
+        None => core.listeners.stop_and_join(ending.for_tasks()).await,
     }
-    core.instance.shutdown().await;
+    core.instance.end(ending).await;
 }
 
 fn inner_producer(instance: &Arc<ClientInstance>) -> Result<Producer, Error> {

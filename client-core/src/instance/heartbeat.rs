@@ -123,20 +123,27 @@ impl ClientInstance {
         self.heartbeats.versions.lock().get(addr).copied()
     }
 
-    /// Tells all brokers with an open connection that a group ends here. Others learn of it by the closed connection.
-    pub(super) async fn unregister_everywhere(&self, producer_group: Option<&str>, consumer_group: Option<&str>) {
-        let header = UnregisterClient { client_id: &self.client_id, producer_group, consumer_group };
-        let mut command = Command::request(request::UNREGISTER_CLIENT, header.to_ext(), Bytes::new());
-        self.stamp(&mut command);
+    /// Tells all brokers with an open connection, at the same time, that groups of producers or of consumers end here. Others learn of
+    /// it by the closed connection.
+    pub(super) async fn unregister_everywhere<'a>(
+        &self,
+        groups: impl IntoIterator<Item = (Option<&'a str>, Option<&'a str>)>,
+    ) {
         let mut running = JoinSet::new();
-        for addr in self.routes.broker_addrs(false) {
-            let Some(connection) = self.client.open_connection(&addr) else { continue };
-            let (command, timeout) = (command.clone(), self.options.api_timeout);
-            running.spawn(async move {
-                if let Err(error) = connection.call(command, timeout).await {
-                    tracing::debug!(%addr, %error, "broker not told that the group ends");
-                }
-            });
+        let addrs = self.routes.broker_addrs(false);
+        for (producer_group, consumer_group) in groups {
+            let header = UnregisterClient { client_id: &self.client_id, producer_group, consumer_group };
+            let mut command = Command::request(request::UNREGISTER_CLIENT, header.to_ext(), Bytes::new());
+            self.stamp(&mut command);
+            for addr in &addrs {
+                let Some(connection) = self.client.open_connection(addr) else { continue };
+                let (addr, command, timeout) = (addr.clone(), command.clone(), self.options.api_timeout);
+                running.spawn(async move {
+                    if let Err(error) = connection.call(command, timeout).await {
+                        tracing::debug!(%addr, %error, "broker not told that the group ends");
+                    }
+                });
+            }
         }
         while running.join_next().await.is_some() {}
     }

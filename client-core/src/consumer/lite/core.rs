@@ -115,7 +115,8 @@ impl Core {
         });
     }
 
-    async fn commit(&self, queues: &[MessageQueue]) {
+    /// Commits what changed; errors are logged, the next commit tries again.
+    pub(super) async fn commit(&self, queues: &[MessageQueue]) {
         if let Err(error) = self.offsets.commit(queues).await {
             tracing::warn!(group = %self.group, %error, "offsets not committed");
         }

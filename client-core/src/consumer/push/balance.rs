@@ -15,6 +15,7 @@ use ferromq_protocol::topic as names;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
 /// How long a concurrent consumer's listeners may take to end before the queue is given up without their results. Less
@@ -165,11 +166,14 @@ impl Core {
         next
     }
 
-    /// Gives all locks back.
+    /// Gives all locks back, to all brokers at the same time.
     pub(super) async fn unlock_all(&self, queues: Vec<MessageQueue>) {
+        let mut running = JoinSet::new();
         for (_, queues) in locks::by_broker(queues) {
-            locks::unlock(&self.instance, &self.group, &queues).await;
+            let (instance, group) = (Arc::clone(&self.instance), self.group.clone());
+            running.spawn(async move { locks::unlock(&instance, &group, &queues).await });
         }
+        while running.join_next().await.is_some() {}
     }
 }
 
