@@ -1,7 +1,7 @@
 //! `cargo xtask bench store [PROGRAM] [ROW ...] [--quick]`: the store against bare work on the same bytes, in the release profile.
 //! Programs in `store/benches` measure; fails when a row misses its ratio. With `--quick` rows run on a few records and nothing
 //! is judged.
-use crate::run::{cargo, run};
+use crate::run::cargo_bench;
 
 /// The benchmarks of the store, each with a table and a line of JSON per row.
 const PROGRAMS: &[&str] = &["speed", "scale"];
@@ -14,8 +14,7 @@ pub fn main(args: &[String]) -> Result<(), String> {
         None => (PROGRAMS, args),
     };
     let measure = |program: &&str| {
-        let bench = ["bench", "--quiet", "--package", "ferromq-store", "--bench", program, "--"];
-        run(cargo().args(bench).args(args)).map_err(|error| format!("store, {program}: {error}"))
+        cargo_bench("ferromq-store", program, args).map_err(|error| format!("store, {program}: {error}"))
     };
     let failed: Vec<String> = programs.iter().filter_map(|program| measure(program).err()).collect();
     match failed.is_empty() {

@@ -5,7 +5,6 @@
 mod bench;
 mod bench_bridge;
 mod bench_broker;
-mod bench_namesrv;
 mod bench_store;
 mod demo;
 mod gen;

@@ -16,6 +16,11 @@ pub fn cargo() -> Command {
     command
 }
 
+/// Runs a program of a crate's `benches` in the bench profile; `args` are those of the program. `cargo test` runs it with small numbers.
+pub fn cargo_bench(package: &str, program: &str, args: &[String]) -> Result<(), String> {
+    run(cargo().args(["bench", "--quiet", "--package", package, "--bench", program, "--"]).args(args))
+}
+
 /// Where cargo puts what it builds.
 pub fn target_dir() -> PathBuf {
     // Cargo runs in the root, so a relative path counts from there.
