@@ -79,6 +79,17 @@ impl OffsetMessageIds {
         out.extend_from_slice(&self.host);
         out.extend_from_slice(&offset);
     }
+
+    /// Appends the ids of several records with commas between them, as the answer to a batch has them.
+    #[inline]
+    pub fn join_to(&self, physical_offsets: impl IntoIterator<Item = i64>, out: &mut Vec<u8>) {
+        for (position, physical_offset) in physical_offsets.into_iter().enumerate() {
+            if position > 0 {
+                out.push(b',');
+            }
+            self.write_to(physical_offset, out);
+        }
+    }
 }
 
 /// Copies `part` to `at`; returns the position after it.
@@ -90,6 +101,19 @@ fn fill(bytes: &mut [u8], at: usize, part: &[u8]) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Ids of several records have commas between them only.
+    #[test]
+    fn joined() {
+        let ids = OffsetMessageIds::new("192.0.2.1:10911".parse().unwrap());
+        let joined = |offsets: &[i64]| {
+            let mut text = Vec::new();
+            ids.join_to(offsets.iter().copied(), &mut text);
+            String::from_utf8(text).unwrap()
+        };
+        let (one, two) = ("C000020100002A9F0000000000000001", "C000020100002A9F0000000000000002");
+        assert_eq!([joined(&[]), joined(&[1]), joined(&[1, 2])], [String::new(), one.into(), format!("{one},{two}")]);
+    }
 
     /// Both ways to write an id give the same text.
     #[test]

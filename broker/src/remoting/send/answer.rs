@@ -6,7 +6,7 @@ use bytes::BytesMut;
 use ferromq_protocol::frame::{encode_typed_to, EncodeError, Fixed, Mark, Prepared};
 use ferromq_protocol::header::Naming;
 use ferromq_protocol::headers::{SendFailure, SendMessageResponse};
-use ferromq_protocol::ids::{OffsetMessageId, OffsetMessageIds};
+use ferromq_protocol::ids::OffsetMessageIds;
 use ferromq_protocol::{Codec, Command, Header};
 use ferromq_remoting::OutFrame;
 use ferromq_store::RecordResult;
@@ -26,14 +26,15 @@ struct Common {
 pub(super) struct Encoder {
     answers: Vec<u8>,
     buffer: BytesMut,
-    ids: String,
     common: Common,
+    /// The ids of this broker's records, and memory for their text.
+    ids: Option<OffsetMessageIds>,
+    text: Vec<u8>,
     ready: Option<Ready>,
 }
 
 /// Answers of `common` in JSON that lack only what differs from one to the next.
 struct Ready {
-    ids: OffsetMessageIds,
     with_key: Prepared,
     without_key: Prepared,
 }
@@ -55,7 +56,6 @@ impl Ready {
             Prepared::new(&sample, code, marks)
         };
         Some(Self {
-            ids: OffsetMessageIds::new(common.store_host?),
             with_key: prepared(Some("#"), &MARKS)?,
             without_key: prepared(None, &[ids, queue, offset, opaque])?,
         })
@@ -66,19 +66,13 @@ impl Ready {
         &self,
         out: &mut Vec<u8>,
         request: &Command,
+        ids: &OffsetMessageIds,
         queue_id: i32,
         records: &[RecordResult],
         key: Option<&str>,
     ) -> Result<(), EncodeError> {
         let prepared = if key.is_some() { &self.with_key } else { &self.without_key };
-        let filling = prepared.begin(out).with(|out| {
-            for (position, record) in records.iter().enumerate() {
-                if position > 0 {
-                    out.push(b',');
-                }
-                self.ids.write_to(record.physical_offset, out);
-            }
-        });
+        let filling = prepared.begin(out).with(|out| ids.join_to(physical_offsets(records), out));
         let filling = filling.int(queue_id.into()).int(first_offset(records));
         let filling = if let Some(key) = key { filling.text(key) } else { filling };
         filling.int(request.opaque.into()).end()
@@ -96,6 +90,7 @@ impl Encoder {
         let before = &self.common;
         if (&*before.region, before.trace_on, before.store_host) != (region, trace_on, store_host) {
             self.common = Common { region: region.into(), trace_on, store_host };
+            self.ids = store_host.map(OffsetMessageIds::new);
             self.ready = Ready::new(&self.common);
         }
         self.answers.clear();
@@ -114,17 +109,6 @@ impl Encoder {
         Some(OutFrame::whole(self.buffer.split().freeze()))
     }
 
-    fn write_ids(&mut self, records: &[RecordResult]) {
-        self.ids.clear();
-        let Some(store_host) = self.common.store_host else { return };
-        for record in records {
-            if !self.ids.is_empty() {
-                self.ids.push(',');
-            }
-            OffsetMessageId { store_host, physical_offset: record.physical_offset }.write_to(&mut self.ids);
-        }
-    }
-
     pub(super) fn success(
         &mut self,
         request: &Command,
@@ -132,13 +116,13 @@ impl Encoder {
         records: &[RecordResult],
         key: Option<&str>,
     ) {
-        if let Some(ready) = self.ready.as_ref().filter(|_| request.codec == Codec::Json) {
-            if ready.put(&mut self.answers, request, accepted.queue_id, records, key).is_ok() {
+        if let (Some(ready), Some(ids), Codec::Json) = (&self.ready, &self.ids, request.codec) {
+            if ready.put(&mut self.answers, request, ids, accepted.queue_id, records, key).is_ok() {
                 return;
             }
         }
-        self.write_ids(records);
-        let header = header(&self.common, &self.ids, accepted.queue_id, first_offset(records), key);
+        let ids = joined(self.ids.as_ref(), records, &mut self.text);
+        let header = header(&self.common, ids, accepted.queue_id, first_offset(records), key);
         frame(&mut self.answers, &Fixed::response_to(request, PutOutcome::Ok.code()), None, Some(&header));
     }
 
@@ -153,11 +137,10 @@ impl Encoder {
         records: &[RecordResult],
         key: Option<&str>,
     ) -> OwnedAnswer {
-        self.write_ids(records);
         OwnedAnswer {
             fixed: Fixed::response_to(request, 0),
             common: self.common.clone(),
-            ids: self.ids.clone(),
+            ids: joined(self.ids.as_ref(), records, &mut self.text).to_owned(),
             queue_id: accepted.queue_id,
             queue_offset: first_offset(records),
             unique_key: key.map(str::to_owned),
@@ -169,6 +152,19 @@ fn failure(out: &mut Vec<u8>, fixed: Fixed, common: &Common, refusal: &Refusal) 
     let header = SendFailure { msg_region: Some(&common.region), trace_on: Some(common.trace_on) };
     let fixed = Fixed { code: refusal.code, ..fixed };
     frame(out, &fixed, Some(&refusal.remark), (!refusal.thrown).then_some(&header));
+}
+
+fn physical_offsets(records: &[RecordResult]) -> impl Iterator<Item = i64> + '_ {
+    records.iter().map(|record| record.physical_offset)
+}
+
+/// The ids of records as one text.
+fn joined<'a>(ids: Option<&OffsetMessageIds>, records: &[RecordResult], text: &'a mut Vec<u8>) -> &'a str {
+    text.clear();
+    if let Some(ids) = ids {
+        ids.join_to(physical_offsets(records), text);
+    }
+    std::str::from_utf8(text).unwrap_or_default()
 }
 
 fn first_offset(records: &[RecordResult]) -> i64 {
@@ -243,7 +239,8 @@ mod tests {
                 ..Command::request(request::SEND_MESSAGE_V2, ExtFields::empty(), Default::default())
             };
             let records = &records[..count];
-            let mut encoder = Encoder { common: common.clone(), ..Encoder::default() };
+            let ids = store_host.map(OffsetMessageIds::new);
+            let mut encoder = Encoder { common: common.clone(), ids, ..Encoder::default() };
             let accepted = Accepted { records: 0..count, queue_id: 6, unique_key: None, wait_for_flush: false };
             encoder.success(&request, &accepted, records, key);
             let expected = std::mem::take(&mut encoder.answers);
