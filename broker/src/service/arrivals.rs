@@ -16,7 +16,8 @@ pub struct Arrivals {
 
 impl ArrivalListener for Arrivals {
     fn arrived(&self, arrivals: ferromq_store::Arrivals<'_>) {
-        self.holds.arrived(arrivals.by_queue().map(|run| run.iter()));
-        self.delay.arrived(arrivals.by_queue().map(|run| run.iter()));
+        let by_queue = || arrivals.by_queue().map(|run| run.iter());
+        self.holds.arrived(by_queue());
+        self.delay.arrived(by_queue());
     }
 }
