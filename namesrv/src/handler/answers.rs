@@ -6,8 +6,9 @@
 use super::Refusal;
 use bytes::{Bytes, BytesMut};
 use ferromq_protocol::code::response as res;
-use ferromq_protocol::frame::{encode_ext, Fixed, Prepared};
-use ferromq_protocol::{Codec, Command, ExtFields};
+use ferromq_protocol::frame::Prepared;
+use ferromq_protocol::headers::TopicName;
+use ferromq_protocol::{Codec, Command};
 use ferromq_remoting::OutFrame;
 use std::cell::Cell;
 use std::sync::OnceLock;
@@ -24,11 +25,8 @@ thread_local! {
 /// The header of a success without fields, in JSON: all but its opaque.
 fn success() -> Option<&'static Prepared> {
     static SUCCESS: OnceLock<Option<Prepared>> = OnceLock::new();
-    let prepared = || {
-        let (fixed, mut sample) = (Fixed { flag: 1, ..Fixed::request(res::SUCCESS, 0, Codec::Json) }, BytesMut::new());
-        encode_ext(&mut sample, &fixed, None, &ExtFields::absent(), 0).ok()?;
-        Prepared::new(&sample, res::SUCCESS, &[("\"opaque\":", "0")])
-    };
+    // Any header: none is given.
+    let prepared = || Prepared::answer(res::SUCCESS, None::<&TopicName<'_>>, &[("\"opaque\":", "0")]);
     SUCCESS.get_or_init(prepared).as_ref()
 }
 

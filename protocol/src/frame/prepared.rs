@@ -3,9 +3,11 @@
 //!
 //! It is not a second way to say what a header looks like: names, their order and all that does not vary come out of the encoder,
 //! and so from the declaration of the header. The binary codec has lengths before its texts, and nothing to gain.
-use super::{put_lengths, EncodeError, PREFIX};
+use super::{encode_typed_to, put_lengths, EncodeError, Fixed, PREFIX};
 use crate::decimal::Decimal;
+use crate::header::{Header, Naming};
 use crate::json::put_text;
+use crate::Codec;
 
 /// Where a value goes in a frame that was encoded once: behind the first text, in place of the second. The first one should have
 /// quotes: no value from outside can look like it, because its quotes would be escaped.
@@ -20,9 +22,17 @@ pub struct Prepared {
 }
 
 impl Prepared {
+    /// The answer with this code and header, in JSON, with places at the marks. Its opaque is 0 before it gets another. `None` when a mark
+    /// does not follow the one before it.
+    pub fn answer<'a, H: Header<'a>>(code: i32, header: Option<&H>, marks: &[Mark<'_>]) -> Option<Self> {
+        let (fixed, mut sample) = (Fixed { flag: 1, ..Fixed::request(code, 0, Codec::Json) }, Vec::new());
+        encode_typed_to(&mut sample, &fixed, None, header, Naming::Long, 0).ok()?;
+        Self::new(&sample, code, marks)
+    }
+
     /// Takes an encoded frame without a body apart. `code` is the one in it, for errors. `None` when it is not JSON, or when a mark does
     /// not follow the one before it.
-    pub fn new(frame: &[u8], code: i32, marks: &[Mark<'_>]) -> Option<Self> {
+    fn new(frame: &[u8], code: i32, marks: &[Mark<'_>]) -> Option<Self> {
         let mut rest = std::str::from_utf8(frame.get(PREFIX..).filter(|_| frame[4] == 0)?).ok()?;
         let mut pieces = Vec::with_capacity(marks.len() + 1);
         for (before, value) in marks {
@@ -104,10 +114,7 @@ impl Filling<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::frame::{encode_typed_to, Fixed};
-    use crate::header::Naming;
     use crate::headers::SendMessageResponse;
-    use crate::Codec;
 
     fn encoded(header: &SendMessageResponse<'_>, opaque: i32, codec: Codec) -> Vec<u8> {
         let fixed = Fixed { flag: 1, ..Fixed::request(0, opaque, codec) };

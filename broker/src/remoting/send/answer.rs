@@ -50,10 +50,7 @@ impl Ready {
         ];
         let ([.., opaque], [ids, queue, offset, ..]) = (MARKS, MARKS);
         let prepared = |key, marks: &[Mark<'_>]| {
-            let (code, mut sample) = (PutOutcome::Ok.code(), Vec::new());
-            let fixed = Fixed { flag: 1, ..Fixed::request(code, 0, Codec::Json) };
-            frame(&mut sample, &fixed, None, Some(&header(common, "#", 0, 0, key)));
-            Prepared::new(&sample, code, marks)
+            Prepared::answer(PutOutcome::Ok.code(), Some(&header(common, "#", 0, 0, key)), marks)
         };
         Some(Self {
             with_key: prepared(Some("#"), &MARKS)?,
