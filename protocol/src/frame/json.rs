@@ -224,11 +224,7 @@ pub(super) fn encode<F: Fields>(out: &mut Vec<u8>, fixed: &Fixed, remark: Option
 #[inline]
 fn int_member(out: &mut Vec<u8>, prefix: &[u8], value: i32) {
     out.extend_from_slice(prefix);
-    match value {
-        // Most codes and flags.
-        0..=9 => out.push(b'0' + value as u8),
-        _ => out.extend_from_slice(Decimal::new(i64::from(value)).as_bytes()),
-    }
+    out.extend_from_slice(Decimal::new(i64::from(value)).as_bytes());
 }
 
 struct Sink<'a> {
