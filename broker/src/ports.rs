@@ -52,3 +52,32 @@ pub(crate) async fn open(
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+    use super::*;
+
+    // Every option that bounds connections bounds what it says.
+    #[test]
+    fn options_are_the_limits() {
+        let mut config = BrokerConfig::default();
+        let options = [
+            "serverChannelMaxIdleTimeSeconds",
+            "connectionsMax",
+            "connectionInflightBytesMax",
+            "inflightBytesMax",
+            "connectionOutgoingBytesPause",
+            "connectionOutgoingBytesMax",
+            "outgoingBytesMax",
+        ];
+        for (option, value) in options.into_iter().zip(1..) {
+            config.set(option, &format!("{value}")).unwrap();
+        }
+        let limits = limits(&config);
+        assert_eq!((limits.idle, limits.connections_max), (Duration::from_secs(1), 2));
+        assert_eq!((limits.inflight_bytes_max, limits.inflight_bytes_total_max), (3, 4));
+        assert_eq!((limits.outgoing_bytes_pause, limits.outgoing_bytes_max), (5, 6));
+        assert_eq!(limits.outgoing_bytes_total_max, 7);
+    }
+}

@@ -7,12 +7,16 @@ use ferromq_protocol::code::request;
 use ferromq_protocol::ExtFields;
 use support::{Send, TestBroker};
 
-fn create<'a>(topic: &'a str, attributes: &'a str) -> ExtFields {
+fn create(topic: &str, attributes: &str) -> ExtFields {
+    create_with("1", topic, attributes)
+}
+
+fn create_with(queues: &str, topic: &str, attributes: &str) -> ExtFields {
     ExtFields::from_iter([
         ("topic", topic),
         ("defaultTopic", "TBW102"),
-        ("readQueueNums", "1"),
-        ("writeQueueNums", "1"),
+        ("readQueueNums", queues),
+        ("writeQueueNums", queues),
         ("perm", "6"),
         ("topicFilterType", "SINGLE_TAG"),
         ("topicSysFlag", "0"),
@@ -21,7 +25,7 @@ fn create<'a>(topic: &'a str, attributes: &'a str) -> ExtFields {
     ])
 }
 
-// Names and attributes that are refused, with the reference's words.
+// Names and attributes that are refused, with the reference's words; and more queues than a topic may have.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn topics_that_are_refused() {
     let broker = TestBroker::start(&[]).await;
@@ -40,6 +44,9 @@ async fn topics_that_are_refused() {
         let text = answer.remark.unwrap_or_default();
         assert!(answer.code == code && text.starts_with(remark), "{topic} {attributes}: {} {text}", answer.code);
     }
+    let answer = broker.call(request::UPDATE_AND_CREATE_TOPIC, create_with("65537", "T", ""), "").await;
+    let expected = "topic T with 65537 queues: there may be 65536 at most";
+    assert_eq!((answer.code, answer.remark.as_deref()), (29, Some(expected)));
     broker.stop().await;
 }
 

@@ -73,6 +73,18 @@ fn pull(queue: i32, offset: i64, hold_ms: i32) -> Command {
     Command::request(request::PULL_MESSAGE, ext, "".into())
 }
 
+/// All messages with a key that a query gives.
+fn by_key() -> Command {
+    let ext = ExtFields::from_iter([
+        ("topic", "T"),
+        ("key", "k"),
+        ("maxNum", "64"),
+        ("beginTimestamp", "0"),
+        ("endTimestamp", &i64::MAX.to_string()),
+    ]);
+    Command::request(request::QUERY_MESSAGE, ext, "".into())
+}
+
 /// A client that writes and reads when it is told to.
 struct Raw {
     socket: TcpStream,
@@ -185,7 +197,8 @@ async fn a_busy_page_cache_is_told_by_age() {
     broker.stop().await;
 }
 
-// Pulls above the limits, of all and of one connection, are refused so that clients pause; a closed connection's make room.
+// Pulls above the limits, of all and of one connection, are refused so that clients pause, and so are questions that would wait for the
+// disk; a closed connection's make room.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn held_pulls_are_bounded() {
     let broker = TestBroker::start(&[("heldPullsMax", "5"), ("connectionHeldPullsMax", "3")]).await;
@@ -199,6 +212,9 @@ async fn held_pulls_are_bounded() {
     first.socket.write_all(&encoded(pull(0, 0, 60_000), 3)).await.unwrap();
     let refused = first.read().await;
     assert_eq!((refused.opaque, refused.code, refused.remark.as_deref()), (3, BUSY, Some(OVERLOAD)));
+    first.socket.write_all(&encoded(by_key(), 4)).await.unwrap();
+    let refused = first.read().await;
+    assert_eq!((refused.opaque, refused.code, refused.remark.as_deref()), (4, BUSY, Some(OVERLOAD)));
     let mut second = Raw::connect(&broker).await;
     second.write(vec![pull(0, 0, 60_000), pull(1, 0, 60_000), pull(2, 0, 60_000)]).await;
     let refused = second.read().await;
@@ -273,19 +289,8 @@ async fn never_reads(command: Command) {
 #[cfg(target_os = "linux")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_client_that_never_reads_cannot_grow_our_memory() {
-    let query = Command::request(
-        request::QUERY_MESSAGE,
-        ExtFields::from_iter([
-            ("topic", "T"),
-            ("key", "k"),
-            ("maxNum", "64"),
-            ("beginTimestamp", "0"),
-            ("endTimestamp", &i64::MAX.to_string()),
-        ]),
-        "".into(),
-    );
     let all_topics = Command::request(request::GET_ALL_TOPIC_CONFIG, ExtFields::absent(), "".into());
-    for command in [pull(0, 0, 0), send(b"x"), query, all_topics] {
+    for command in [pull(0, 0, 0), send(b"x"), by_key(), all_topics] {
         never_reads(command).await;
     }
 }

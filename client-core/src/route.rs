@@ -204,6 +204,13 @@ mod tests {
         queues.iter().map(|q| format!("{}{}", q.broker_name, q.queue_id)).collect()
     }
 
+    /// A route with more queues than a broker allows does not fill the memory.
+    #[test]
+    fn absurd_queue_counts_are_cut_off() {
+        let data = TopicRouteData { queue_datas: vec![entry("b", i32::MAX, 1, 6)], ..TopicRouteData::default() };
+        assert_eq!(subscribe_queues("T", &data).len(), 65_536);
+    }
+
     /// Writable queues are sorted by broker; brokers without master, permission or address do not count.
     #[test]
     fn publish_in_javas_order() {

@@ -350,7 +350,7 @@ mod tests {
         assert!(holds.is_empty());
     }
 
-    // Time and the bound on their number end holds; those whose client is gone are let go by a full sweep.
+    // Time and the bounds on their number and their bytes end holds; those whose client is gone are let go by a full sweep.
     #[test]
     fn holds_end_by_time_by_number_and_by_a_closed_client() {
         let (holds, (done, ended)) = (Arc::new(Holds::new()), channel());
@@ -360,6 +360,9 @@ mod tests {
         holds.hold("t", 0, gone, TWO, || 0);
         holds.hold("t", 0, hold(3, now + Duration::from_secs(90), None, &done), TWO, || 0);
         assert_eq!(ended.try_recv(), Ok((3, Wake::Refused)));
+        let bytes = HoldLimits { bytes: 299, ..ROOM };
+        holds.hold("t", 0, hold(4, now + Duration::from_secs(90), None, &done), bytes, || 0);
+        assert_eq!(ended.try_recv(), Ok((4, Wake::Refused)));
         holds.sweep(now, false);
         assert!(ended.try_recv().is_err());
         holds.sweep(now + Duration::from_secs(1), false);
