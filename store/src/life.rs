@@ -20,7 +20,7 @@ use crate::types::ArrivalListener;
 use parking_lot::{Condvar, Mutex};
 use std::io;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -48,6 +48,8 @@ pub(crate) struct Inner {
     disk_full: [AtomicBool; 2],
     /// One flush of the consume queues at a time: the checkpoint must not vouch for a queue that another thread is at.
     queue_flushing: Mutex<()>,
+    /// Units of records before this are on the disk. Raised under `queue_flushing`.
+    queues_flushed: AtomicI64,
     /// Wakes the thread of the consume queues at the end.
     stop: (Mutex<bool>, Condvar),
 }
@@ -143,9 +145,12 @@ impl Inner {
         if let Some(why) = self.waiters.failure() {
             return Err(why.clone());
         }
-        let newest = self.dispatch.last_timestamp();
+        let (newest, end) = (self.dispatch.last_timestamp(), self.dispatch.end());
         match self.queues.flush(least_pages) {
-            Ok(()) if least_pages == 0 => self.checkpoint.raise_logics_timestamp(newest),
+            Ok(()) if least_pages == 0 => {
+                self.checkpoint.raise_logics_timestamp(newest);
+                self.queues_flushed.fetch_max(end, Ordering::AcqRel);
+            }
             Ok(()) => {}
             Err(error) => {
                 let file = self.queues.dir.display().to_string();
@@ -153,6 +158,20 @@ impl Inner {
                 self.waiters.fail(why.clone());
                 return Err(why);
             }
+        }
+        Ok(())
+    }
+
+    /// The units of all records before `end` are on the disk when this returns. Long since, mostly.
+    fn settle_queues(&self, end: i64) -> io::Result<()> {
+        if self.queues_flushed.load(Ordering::Acquire) >= end {
+            return Ok(());
+        }
+        self.flush_log().map_err(io::Error::other)?;
+        self.dispatch.drain_all();
+        self.flush_queues(0).map_err(io::Error::other)?;
+        if self.queues_flushed.load(Ordering::Acquire) < end {
+            return Err(io::Error::other(format!("not all records before {end} are in their consume queues")));
         }
         Ok(())
     }
@@ -225,6 +244,8 @@ impl RetentionTarget for Target {
     }
 
     fn delete_oldest(&self, start: i64) -> io::Result<()> {
+        // After a power cut units that are on the disk are all that says where the offsets of a queue go on.
+        self.0.settle_queues(start + self.0.log.segment_size as i64)?;
         self.0.log.delete_oldest(start)
     }
 
@@ -414,6 +435,7 @@ pub(crate) fn open(options: StoreOptions, listener: Arc<dyn ArrivalListener>) ->
         closed: AtomicBool::new(false),
         disk_full: [AtomicBool::new(false), AtomicBool::new(false)],
         queue_flushing: Mutex::new(()),
+        queues_flushed: AtomicI64::new(0),
         stop: (Mutex::new(false), Condvar::new()),
     });
     let life = start(&inner, lock, abort)?;
