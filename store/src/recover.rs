@@ -39,11 +39,14 @@ struct Rebuild<'a> {
 }
 
 impl Visitor for Rebuild<'_> {
-    fn begin(&mut self, vouched: i64, owner: &dyn Fn(i64) -> Option<Owner>) -> Result<i64, OpenError> {
+    fn begin(&mut self, oldest: i64, vouched: i64, owner: &dyn Fn(i64) -> Option<Owner>) -> Result<i64, OpenError> {
         let vouched = self.abnormal.then_some(vouched);
         for queue in self.queues.all() {
+            // A record that was deleted cannot be asked. Its unit was on the disk before, and says where the offsets go on; should it be
+            // torn and lead there by chance, the record with its offset is in the log and drops it.
             let fits = |offset: i64, unit: &Unit| {
-                owner(unit.physical).is_some_and(|owner| owner == (queue.topic.to_string(), queue.id, offset))
+                unit.physical < oldest
+                    || owner(unit.physical).is_some_and(|owner| owner == (queue.topic.to_string(), queue.id, offset))
             };
             let end = if queue.is_restored() { queue.physical_end() } else { queue.recover(vouched, fits)? };
             if queue.max() > 0 && end <= self.known.deleted_until(&queue.topic) {
@@ -68,6 +71,8 @@ impl Visitor for Rebuild<'_> {
         if pass == Pass::Newest && queue.lacks_units_before(offset, physical + i64::from(size)) {
             return Ok(false);
         }
+        let dropped = queue.drop_torn(offset, physical);
+        dropped.map_err(OpenError::io("shorten the consume queue in", self.options.consume_queue_dir()))?;
         let tags_code = facts.unit_code(view.store_timestamp(), &self.options.delay_levels);
         let unit = Unit { physical, size, tags_code };
         let (base, count, store_timestamp) = (offset, facts.messages, view.store_timestamp());

@@ -54,9 +54,9 @@ pub(crate) type Owner = (String, i32, i64);
 
 /// Is told of the walk.
 pub(crate) trait Visitor {
-    /// Before the walk: consume queues are complete for records before `vouched`, if the stop was not a clean one. `owner` tells
-    /// whose record lies at an offset. Returns the largest physical end over all consume queues.
-    fn begin(&mut self, vouched: i64, owner: &dyn Fn(i64) -> Option<Owner>) -> Result<i64, OpenError>;
+    /// Before the walk: the log begins at `oldest`, and consume queues are complete for records before `vouched`, if the stop was not
+    /// a clean one. `owner` tells whose record lies at an offset. Returns the largest physical end over all consume queues.
+    fn begin(&mut self, oldest: i64, vouched: i64, owner: &dyn Fn(i64) -> Option<Owner>) -> Result<i64, OpenError>;
 
     /// The record at `physical`. False: queues lack records before it, the walk is to begin at the oldest segment.
     fn record(&mut self, view: &RecordView<'_>, physical: i64, pass: Pass) -> Result<bool, OpenError>;
@@ -116,7 +116,8 @@ pub(crate) fn recover(
     let mut walk = Walk { options, pass, queues_end, end, last_timestamp: 0, last_record: None, why: None, visitor };
     // After an unclean stop the walk begins where the checkpoint says, and else where the consume queues end.
     let vouched = opened.get(walk.start(&opened)).map_or(0, |segment| segment.base);
-    walk.queues_end = walk.visitor.begin(vouched, &|physical| owner_at(&opened, physical))?;
+    let oldest = opened.first().map_or(0, |segment| segment.base);
+    walk.queues_end = walk.visitor.begin(oldest, vouched, &|physical| owner_at(&opened, physical))?;
     let start = walk.start(&opened);
     let first = if walk.pass == Pass::Newest { start } else { 0 };
     if !(walk.run(&opened[first..])? && (walk.pass == Pass::Whole || walk.visitor.end(walk.end))) {

@@ -91,11 +91,7 @@ impl Queue {
         let straddles = |last: i64| last as usize * bytes % SECTOR + bytes > SECTOR;
         if vouched.is_some() && count > 0 && straddles(end - 1) {
             if let Some(unit) = self.unit_at(end - 1).filter(|unit| !unit.is_blank()) {
-                let offset = match self.form {
-                    Form::Simple => Some(end - 1),
-                    Form::Batch => self.batch_at(end - 1).map(|batch| batch.base),
-                };
-                end -= i64::from(!offset.is_some_and(|offset| fits(offset, &unit)));
+                end -= i64::from(!self.offset_of_unit(end - 1).is_some_and(|offset| fits(offset, &unit)));
             }
         }
         let ended = self.set_end(end, vouched.is_some());
@@ -136,6 +132,28 @@ impl Queue {
         Ok((end, count, physical_end))
     }
 
+    /// The queue offset of a unit.
+    fn offset_of_unit(&self, number: i64) -> Option<i64> {
+        match self.form {
+            Form::Simple => Some(number),
+            Form::Batch => self.batch_at(number).map(|batch| batch.base),
+        }
+    }
+
+    /// The record at `physical` has `offset`. Drops the newest unit when that has the same and leads to an older record: half of it was
+    /// written. At start.
+    pub fn drop_torn(&self, offset: i64, physical: i64) -> io::Result<()> {
+        let last = self.unit_max() - 1;
+        if offset == 0 || offset >= self.max() || physical < self.physical_end() || last < self.unit_min() {
+            return Ok(());
+        }
+        if self.offset_of_unit(last) == Some(offset) {
+            tracing::warn!(topic = %self.topic, queue = self.id, offset, physical, "a consume queue unit was not written to its end, it is put anew");
+            self.set_end(last, true)?;
+        }
+        Ok(())
+    }
+
     /// Drops all units whose records do not lie before `physical`; returns how many.
     pub fn truncate(&self, physical: i64) -> Result<i64, OpenError> {
         let max = self.unit_max();
@@ -160,7 +178,10 @@ impl Queue {
         let position = self.position(end);
         *self.writing.lock() = None;
         let (mut files, mut gone) = (self.files.write(), false);
-        while let Some(last) = files.back().filter(|file| file.base >= position && (file.base > 0 || position == 0)) {
+        // An only file stays although it is empty: its name says where the offsets go on.
+        let goes =
+            |file: &QueueFile, only: bool| file.base > position || (file.base == position && (position == 0 || !only));
+        while let Some(last) = files.back().filter(|file| goes(file, files.len() == 1)) {
             disk::remove_file(&last.path())?;
             files.pop_back();
             gone = true;
@@ -212,7 +233,8 @@ impl Queue {
         let (mut low, mut high) = match (gone(max - 1), gone(first)) {
             (true, _) => (max, max),
             (false, false) => (first, first),
-            (false, true) => (first, (first + self.units_per_file()).min(max)),
+            // Not in the first file when its removal was cut short, or undone by a power cut.
+            (false, true) => (first, max),
         };
         while low < high {
             let middle = low + (high - low) / 2;
@@ -247,45 +269,27 @@ impl Queue {
         self.unit_min() == self.unit_max() || (known >= 0 && known >= min_physical)
     }
 
-    /// There are files before that of the smallest offset: their removal failed.
-    fn has_expired_files(&self) -> bool {
+    /// The oldest file, unless it is the last or holds a unit that can be read.
+    fn expired_file(&self) -> Option<Arc<QueueFile>> {
         let oldest_needed = self.position(self.file_start(self.unit_min()));
         let files = self.files.read();
-        files.len() > 1 && files.front().is_some_and(|file| file.base < oldest_needed)
+        files.front().filter(|file| files.len() > 1 && file.base < oldest_needed).cloned()
     }
 
-    /// Removes the files, but the last, whose records all lie before `min_physical`, and corrects the smallest offset.
+    /// Corrects the smallest offset and removes the files, but the last, whose units all lie before it.
     pub fn delete_before(&self, min_physical: i64) -> io::Result<usize> {
-        let (mut deleted, mut removed) = (0, Ok(()));
-        if self.keeps_all(min_physical) && !self.has_expired_files() {
-            return Ok(0);
-        }
-        loop {
-            let first = {
-                let files = self.files.read();
-                if files.len() < 2 {
-                    break;
-                }
-                files[0].clone()
-            };
-            let last_unit = ((first.base + self.file_bytes as u64) / self.unit_bytes() as u64) as i64 - 1;
-            if self.unit_at(last_unit).is_some_and(|unit| unit.is_blank() || unit.physical < min_physical) {
-                match disk::remove_file(&first.path()) {
-                    // Kept and tried again: were the next one removed before it, the queue would have a hole.
-                    Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                        removed = Err(error);
-                        break;
-                    }
-                    _ => {}
-                }
-                self.files.write().pop_front();
-                deleted += 1;
-            } else {
-                break;
+        // At first: nobody is to look for units whose file is gone.
+        self.correct_min(min_physical)?;
+        let mut deleted = 0;
+        while let Some(first) = self.expired_file() {
+            match disk::remove_file(&first.path()) {
+                // Kept and tried again: were the next one removed before it, the queue would have a hole.
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                _ => {}
             }
+            self.files.write().pop_front();
+            deleted += 1;
         }
-        let corrected = self.correct_min(min_physical);
-        removed.and(corrected)?;
         if let Some(extension) = self.extension.as_ref().filter(|_| deleted > 0) {
             if let Some(first) = self.unit_at(self.unit_min()).filter(Unit::is_extended) {
                 extension.delete_before(first.tags_code)?;
