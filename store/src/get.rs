@@ -101,6 +101,11 @@ impl Reader {
             return answer(GetStatus::OffsetOverflowBadly, max);
         }
         let Some(mut units) = queue.units(offset) else {
+            let min = queue.min();
+            if offset < min {
+                // Deleted in between.
+                return Ok(GetResult::empty(GetStatus::OffsetTooSmall, min, min, max));
+            }
             if queue.has_file_of(offset) {
                 return answer(GetStatus::Unreadable, offset);
             }

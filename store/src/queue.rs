@@ -199,12 +199,9 @@ impl Queue {
         number / self.units_per_file() * self.units_per_file()
     }
 
-    /// Where to read on when the file that holds `offset` cannot be read.
+    /// Where to read on when the file that holds `offset` is not there.
     pub fn next_file_start(&self, offset: i64) -> i64 {
-        match self.form {
-            Form::Simple => self.file_start(offset) + self.units_per_file(),
-            Form::Batch => self.max(),
-        }
+        self.file_start(offset) + self.units_per_file()
     }
 
     /// Position in the stream of files of unit `number`.
@@ -396,9 +393,10 @@ impl Queue {
         files.get(at as usize).filter(|file| file.base == base)
     }
 
-    /// Whether the file that holds `offset` is there.
+    /// Whether the file that holds `offset` is there. Which one that is in a batch queue only its units tell: it is taken to be there, for
+    /// who reads on behind it passes over messages.
     pub fn has_file_of(&self, offset: i64) -> bool {
-        self.file_at(self.file_start(offset) as u64 * UNIT_BYTES as u64).is_some()
+        self.form == Form::Batch || self.file_at(self.position(self.file_start(offset))).is_some()
     }
 
     /// The map of a file, which is opened when it is closed.
