@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod common;
 
-use common::{append, bodies, cleaned_on_request, open, tiny, Model, SEGMENT};
+use common::{append, bodies, cleaned_on_request, disk_bytes, open, tiny, Model, SEGMENT};
 use ferromq_store::faults::{mount, Effect, Faults, Verdict};
 use ferromq_store::{GetRequest, GetStatus, MatchAll, Store, StoreOptions};
 use std::path::{Path, PathBuf};
@@ -196,7 +196,9 @@ fn a_flush_visits_what_is_dirty() {
     fill(&mut Model::default(), &store, 100);
     let list = dir.path().join("ferromq-queues");
     let listed = || std::fs::read_to_string(&list).unwrap_or_default();
-    until("all queues are listed", || listed().contains("queue 0 6 t099\n"));
+    // What gets dirty later is flushed later and listed later: then nothing of the filling is left to be done.
+    append(&store, "last", 0, b"body");
+    until("all queues are flushed and listed", || listed().contains("queue 0 1 last\n"));
     let watched = Arc::new(Watched::default());
     let before = listed().len();
     let mounted = mount(dir.path(), watched.clone());
@@ -246,5 +248,42 @@ fn cleaning_leaves_other_queues_alone() {
         );
     }
     assert!((0..50).any(|i| untouched(&format!("t{i:03}"))));
+    store.shutdown().unwrap();
+}
+
+/// 10,000 topics with one small message each take the blocks of what is in them, and not a consume queue file of 6 MB: while they are
+/// written to, after a clean stop, and when they are open again.
+#[cfg(unix)]
+#[test]
+fn topics_cost_what_they_contain() {
+    const TOPICS: usize = 10_000;
+    /// A page of the consume queue, a block each of the folders of topic and queue; log, index and list of queues take the rest of a
+    /// fourth one.
+    const TOPIC_BYTES_MAX: u64 = 4 * 4096;
+    // In memory if there is such a place: a disk has to be asked 30,000 times to make files and folders, and 10,000 times to keep them.
+    let memory = Path::new("/dev/shm");
+    let dir = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() }.unwrap();
+    let options = StoreOptions { consume_queue_file_units: 300_000, segment_size: 1 << 20, ..tiny(dir.path()) };
+    let cheap = |when: &str| {
+        let bytes = disk_bytes(dir.path());
+        println!("{when}: {} bytes a topic", bytes / TOPICS as u64);
+        assert!(bytes <= TOPICS as u64 * TOPIC_BYTES_MAX, "{when}: {bytes}");
+    };
+    let store = open(&options);
+    let mut batch = store.new_batch();
+    let names: Vec<String> = (0..TOPICS).map(|topic| format!("topic-of-usual-length-{topic:05}")).collect();
+    for names in names.chunks(100) {
+        batch.clear();
+        names.iter().for_each(|name| batch.push(&common::message(name, 0, b"one")).unwrap());
+        store.append(&mut batch).unwrap();
+    }
+    cheap("written");
+    store.shutdown().unwrap();
+    drop(store);
+    cheap("stopped");
+    let store = open(&options);
+    assert_eq!(store.topics().len(), TOPICS);
+    assert_eq!(bodies(&store, &names[TOPICS / 2], 0), [(0, b"one".to_vec())]);
+    cheap("open again");
     store.shutdown().unwrap();
 }

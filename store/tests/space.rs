@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod common;
 
-use common::{append, bodies, cleaned_on_request, open, tiny, try_append, Model, SEGMENT};
+use common::{append, bodies, cleaned_on_request, disk_bytes, open, tiny, try_append, Model, SEGMENT};
 use ferromq_store::{DeleteHours, GetRequest, GetResult, GetStatus, MatchAll, RetentionOptions, Store, StoreOptions};
 use std::path::Path;
 use std::process::Command;
@@ -179,38 +179,6 @@ fn a_filling_disk_makes_room() {
     until("queues follow", || store.min_offset("A", 0) > 0);
     append(&store, "A", 0, b"on");
     store.shutdown().unwrap();
-}
-
-/// What the files below a folder take on the disk.
-fn disk_bytes(dir: &Path) -> u64 {
-    let mut bytes = 0;
-    for path in common::files(dir) {
-        let meta = std::fs::metadata(&path).unwrap();
-        bytes += if meta.is_dir() { disk_bytes(&path) } else { std::os::unix::fs::MetadataExt::blocks(&meta) * 512 };
-    }
-    bytes
-}
-
-/// Topics with one message cost a page each, not a whole consume queue file of 6 MB.
-#[test]
-fn small_topics_cost_what_they_contain() {
-    const TOPICS: usize = 1000;
-    let dir = tempfile::tempdir().unwrap();
-    // What is flushed, and when, is no matter here.
-    let queue_flush_interval = Duration::from_secs(3600);
-    let options = StoreOptions { consume_queue_file_units: 300_000, queue_flush_interval, ..tiny(dir.path()) };
-    let store = open(&options);
-    let mut batch = store.new_batch();
-    for chunk in (0..TOPICS).collect::<Vec<_>>().chunks(100) {
-        batch.clear();
-        chunk.iter().for_each(|topic| batch.push(&common::message(&format!("T{topic}"), 0, b"one")).unwrap());
-        store.append(&mut batch).unwrap();
-    }
-    assert_eq!(store.topics().len(), TOPICS);
-    let bytes = disk_bytes(&options.consume_queue_dir());
-    println!("{TOPICS} consume queues take {bytes} bytes");
-    assert!(bytes <= TOPICS as u64 * 8192, "{bytes}");
-    store.abandon();
 }
 
 /// A log over several directories: segments go round those that may be written, are read from all, and expire in all; Apache's

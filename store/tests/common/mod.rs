@@ -167,6 +167,18 @@ pub fn files(dir: &Path) -> Vec<PathBuf> {
     files
 }
 
+/// What a folder and everything in it take on the disk: blocks, not lengths.
+#[cfg(unix)]
+pub fn disk_bytes(dir: &Path) -> u64 {
+    use std::os::unix::fs::MetadataExt;
+    let mut bytes = std::fs::metadata(dir).unwrap().blocks() * 512;
+    for path in files(dir) {
+        let meta = std::fs::metadata(&path).unwrap();
+        bytes += if meta.is_dir() { disk_bytes(&path) } else { meta.blocks() * 512 };
+    }
+    bytes
+}
+
 /// Copies a folder with everything in it.
 pub fn copy(from: &Path, to: &Path) {
     std::fs::create_dir_all(to).unwrap();
