@@ -1,20 +1,21 @@
-//! Rounds over a broker process that is killed while producers and a consumer group use it.
+//! Rounds over a broker process that is killed while producers and a consumer group use it; in half of them old log files are deleted
+//! all the while, and it is often killed in the middle of that.
 use crate::model::PATIENCE;
 use crate::random::Random;
 use crate::rounds::scratch;
+use crate::server::{Failure, Server, Setup};
 use ferromq::{Admin, ConsumeConcurrentlyStatus, ConsumeFrom, Message, Producer, PushConsumer, SendStatus};
-use ferromq_store::{IndexOptions, NoListener, Store, StoreOptions};
+use ferromq_protocol::code::request;
+use ferromq_protocol::ids::OffsetMessageId;
+use ferromq_protocol::{Command, ExtFields};
+use ferromq_remoting::{Client, ClientOptions, NoRequests};
+use ferromq_store::{NoListener, Store};
 use parking_lot::Mutex;
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{BufRead, BufReader};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
-
-/// The broker's program.
-pub static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
 
 const TOPIC: &str = "T";
 const GROUP: &str = "torture";
@@ -25,93 +26,44 @@ const PRODUCERS: usize = 3;
 const LANES: usize = 4;
 /// Kills of one round.
 const KILLS: usize = 4;
-/// Bytes of a log file.
-const SEGMENT: u64 = 4 * 1024 * 1024;
-/// Bytes of a consume queue file.
-const QUEUE_FILE: usize = 20_000;
+/// Where old log files are deleted, the log has been so many files long at the end.
+const SEGMENTS_MIN: i64 = 4;
+/// Longest time between two requests to delete old log files, milliseconds.
+const CLEANING_PAUSE_MS: usize = 200;
 
-type Failure = Box<dyn std::error::Error + Send + Sync>;
+/// A message that was acknowledged.
+#[derive(Debug, Clone)]
+struct Acknowledged {
+    body: String,
+    /// Where it lies in the log.
+    physical: i64,
+}
 
 /// What was acknowledged and what was consumed.
 #[derive(Default)]
 struct Ledger {
-    /// Bodies by queue and offset.
-    acknowledged: Mutex<BTreeMap<(i32, i64), String>>,
+    /// By queue and offset.
+    acknowledged: Mutex<BTreeMap<(i32, i64), Acknowledged>>,
     doubles: Mutex<Vec<String>>,
     consumed: Mutex<BTreeSet<String>>,
     enough: AtomicBool,
 }
 
-/// A broker is killed at random moments under load, restarted, and verified: nothing that was acknowledged is missing, queue
-/// offsets have no gap and no double, the group gets everything and goes on where it was.
+/// A broker is killed at random moments under load, restarted, and verified: nothing that was acknowledged is missing but what lay in
+/// deleted log files, queue offsets have no gap and no double, their smallest only moves forward, the group gets everything that is
+/// there and goes on where it was.
 pub fn kills(seed: u64) -> Result<(), String> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let runtime = runtime.map_err(|error| error.to_string())?;
     runtime.block_on(round(seed)).map_err(|error| error.to_string())
 }
 
-/// A running broker with a name server in the same process.
-struct Server {
-    child: Child,
-    namesrv: String,
-    broker: String,
-    /// Kept open: the process writes to it.
-    _out: BufReader<std::process::ChildStdout>,
-}
-
-impl Server {
-    /// Starts one on `data`, on the ports of `before` if there was one.
-    fn start(data: &Path, sync: bool, before: Option<&Server>) -> Result<Server, Failure> {
-        let program = PROGRAM.get().ok_or("--ferromq PATH names the broker's program")?;
-        let port = |address: &str| address.rsplit(':').next().unwrap_or("0").to_owned();
-        let (names, broker) = before.map_or(("0".into(), "0".into()), |b| (port(&b.namesrv), port(&b.broker)));
-        let flush = if sync { "SYNC_FLUSH" } else { "ASYNC_FLUSH" };
-        let settings = [
-            ("mappedFileSizeCommitLog", SEGMENT.to_string()),
-            ("mappedFileSizeConsumeQueue", QUEUE_FILE.to_string()),
-            ("maxHashSlotNum", "1000".to_owned()),
-            ("maxIndexNum", "4000".to_owned()),
-            ("flushDiskType", flush.to_owned()),
-            ("flushConsumerOffsetInterval", "50".to_owned()),
-            ("flushConsumeQueueThoroughInterval", "200".to_owned()),
-        ];
-        let mut command = Command::new(program);
-        command
-            .args(["standalone", "--json", "--namesrv-port", &names, "--broker-port", &broker, "--data-dir"])
-            .arg(data);
-        settings.iter().for_each(|(name, value)| {
-            command.arg("--property").arg(format!("{name}={value}"));
-        });
-        let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
-        let mut out = BufReader::new(child.stdout.take().ok_or("no standard output")?);
-        let mut line = String::new();
-        out.read_line(&mut line)?;
-        let told: serde_json::Value = serde_json::from_str(&line).map_err(|_| {
-            let _ = child.kill();
-            let _ = child.wait();
-            format!("the broker does not start on {}: {line}", data.display())
-        })?;
-        let text = |name: &str| told[name].as_str().unwrap_or_default().to_owned();
-        Ok(Server { child, namesrv: text("namesrv"), broker: text("broker"), _out: out })
-    }
-
-    fn kill(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        self.kill();
-    }
-}
-
 async fn round(seed: u64) -> Result<(), Failure> {
     let mut random = Random::new(seed);
     let folder = scratch()?;
-    let (data, sync) = (folder.path().join("data"), random.one_in(2));
-    let mut server = Server::start(&data, sync, None)?;
+    let data = folder.path().join("data");
+    let setup = Setup { sync: random.one_in(2), cleaned: random.one_in(2) };
+    let mut server = Server::start(&data, setup, None)?;
     let namesrv = server.namesrv.clone();
     let admin = Admin::builder().namesrv(&namesrv).start().await?;
     admin.create_topic(TOPIC, QUEUES).await?;
@@ -127,35 +79,111 @@ async fn round(seed: u64) -> Result<(), Failure> {
         }
         producers.push(producer);
     }
+    if setup.cleaned {
+        lanes.push(tokio::spawn(clean(server.broker.clone(), random.split(), ledger.clone())));
+    }
+    let mut smallest = BTreeMap::new();
     for _ in 0..KILLS {
         let wanted = ledger.acknowledged.lock().len() + 1 + random.spread(3000);
         until("messages are acknowledged", || ledger.acknowledged.lock().len() >= wanted).await?;
+        if setup.cleaned && random.one_in(2) {
+            let before = oldest_file(&data);
+            until("an old log file is deleted", || oldest_file(&data) != before).await?;
+        }
         server.kill();
-        server = Server::start(&data, sync, Some(&server))?;
+        server = Server::start(&data, setup, Some(&server))?;
+        only_forward(&admin, &server.broker, &mut smallest).await?;
     }
     let wanted = ledger.acknowledged.lock().len() + 100;
     until("messages are acknowledged again", || ledger.acknowledged.lock().len() >= wanted).await?;
+    if setup.cleaned {
+        let enough = SEGMENTS_MIN * setup.segment() as i64;
+        until("the log is long enough", || ledger.acknowledged.lock().values().any(|sent| sent.physical > enough))
+            .await?;
+        until("old log files are deleted", || oldest_file(&data) > 0).await?;
+    }
     ledger.enough.store(true, Ordering::Relaxed);
     for lane in lanes {
         lane.await?;
     }
-    until("the group gets everything", || {
-        let consumed = ledger.consumed.lock();
-        ledger.acknowledged.lock().values().all(|body| consumed.contains(body))
-    })
-    .await?;
-    server = group_goes_on(&admin, &data, sync, server).await?;
+    gets_everything(&admin, &server.broker, &ledger).await?;
+    server = group_goes_on(&admin, &data, setup, server).await?;
+    only_forward(&admin, &server.broker, &mut smallest).await?;
     server.kill();
     consumer.shutdown().await;
     for producer in producers {
         producer.shutdown().await;
     }
     admin.shutdown().await;
-    verify(&data, &ledger)
+    verify(&data, setup, &ledger, &smallest)
+}
+
+/// Where the log begins, as its folder says.
+fn oldest_file(data: &Path) -> i64 {
+    let names = std::fs::read_dir(data.join("commitlog")).into_iter().flatten().flatten();
+    names.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).min().unwrap_or(0)
+}
+
+/// Asks for the deletion of old log files again and again, until it is enough.
+async fn clean(broker: String, mut random: Random, ledger: Arc<Ledger>) {
+    let client = Client::new(ClientOptions::default(), Arc::new(NoRequests));
+    while !ledger.enough.load(Ordering::Relaxed) {
+        tokio::time::sleep(Duration::from_millis(random.below(CLEANING_PAUSE_MS) as u64)).await;
+        let ask = Command::request(request::DELETE_EXPIRED_COMMITLOG, ExtFields::absent(), Default::default());
+        // No answer: the broker was killed.
+        let _ = client.call(&broker, ask, Duration::from_secs(1)).await;
+    }
+    client.shutdown().await;
+}
+
+/// Smallest offsets of the queues, which are not smaller than they were.
+async fn only_forward(admin: &Admin, broker: &str, smallest: &mut BTreeMap<i32, i64>) -> Result<(), Failure> {
+    for (queue, offset) in smallest_offsets(admin, broker).await? {
+        if let Some(before) = smallest.insert(queue, offset).filter(|before| *before > offset) {
+            return Err(format!("queue {queue}: its smallest offset was {before} and is {offset} again").into());
+        }
+    }
+    Ok(())
+}
+
+/// Smallest offset of each queue, as the broker says.
+async fn smallest_offsets(admin: &Admin, broker: &str) -> Result<Vec<(i32, i64)>, Failure> {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        match admin.topic_stats_at(broker, TOPIC).await {
+            Ok(stats) => {
+                let offsets = stats.offset_table.iter();
+                return Ok(offsets.map(|(queue, at)| (queue.queue_id, at.min_offset)).collect());
+            }
+            Err(error) if Instant::now() > deadline => return Err(error.into()),
+            Err(_) => tokio::time::sleep(Duration::from_millis(10)).await,
+        }
+    }
+}
+
+/// The group gets everything that was acknowledged and is still there.
+async fn gets_everything(admin: &Admin, broker: &str, ledger: &Ledger) -> Result<(), Failure> {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let smallest: BTreeMap<i32, i64> = smallest_offsets(admin, broker).await?.into_iter().collect();
+        let missing = {
+            let (consumed, acknowledged) = (ledger.consumed.lock(), ledger.acknowledged.lock());
+            let there = |(queue, offset): &(i32, i64)| smallest.get(queue).is_none_or(|smallest| offset >= smallest);
+            let missing = acknowledged.iter().filter(|(at, sent)| there(at) && !consumed.contains(&sent.body));
+            missing.map(|(at, _)| *at).collect::<Vec<_>>()
+        };
+        match missing.first() {
+            None => return Ok(()),
+            Some(first) if Instant::now() > deadline => {
+                return Err(format!("the group did not get {} messages, the first is {first:?}", missing.len()).into());
+            }
+            Some(_) => tokio::time::sleep(Duration::from_millis(1)).await,
+        }
+    }
 }
 
 /// The group's offsets are written down and survive a kill: it has nothing to catch up with.
-async fn group_goes_on(admin: &Admin, data: &Path, sync: bool, mut server: Server) -> Result<Server, Failure> {
+async fn group_goes_on(admin: &Admin, data: &Path, setup: Setup, mut server: Server) -> Result<Server, Failure> {
     let file = data.join("config/consumerOffset.json");
     let deadline = Instant::now() + PATIENCE;
     loop {
@@ -171,7 +199,7 @@ async fn group_goes_on(admin: &Admin, data: &Path, sync: bool, mut server: Serve
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     server.kill();
-    let server = Server::start(data, sync, Some(&server))?;
+    let server = Server::start(data, setup, Some(&server))?;
     let deadline = Instant::now() + PATIENCE;
     loop {
         match admin.lag(GROUP, TOPIC).await {
@@ -220,8 +248,10 @@ async fn send(producer: Producer, name: String, ledger: Arc<Ledger>) {
         match producer.send(Message::new(TOPIC, body.clone()).with_key(&name)).await {
             Ok(sent) if matches!(sent.status, SendStatus::SendOk | SendStatus::FlushDiskTimeout) => {
                 let at = (sent.queue.queue_id, sent.queue_offset);
-                if let Some(other) = ledger.acknowledged.lock().insert(at, body.clone()) {
-                    ledger.doubles.lock().push(format!("{at:?} was given to {other} and to {body}"));
+                let physical = OffsetMessageId::parse(&sent.offset_message_id).map_or(-1, |id| id.physical_offset);
+                let new = Acknowledged { body, physical };
+                if let Some(other) = ledger.acknowledged.lock().insert(at, new.clone()) {
+                    ledger.doubles.lock().push(format!("{at:?} was given to {other:?} and to {new:?}"));
                 }
             }
             Ok(_) | Err(_) => tokio::time::sleep(Duration::from_millis(5)).await,
@@ -240,29 +270,36 @@ async fn until(what: &str, reached: impl Fn() -> bool) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Opens what the last kill left: queues without gap, and in them everything that was acknowledged.
-fn verify(data: &Path, ledger: &Ledger) -> Result<(), Failure> {
+/// Opens what the last kill left: queues without gap, and in them everything that was acknowledged and does not lie before the
+/// beginning of the log. Queues begin with it, and not before they did (`smallest`).
+fn verify(data: &Path, setup: Setup, ledger: &Ledger, smallest: &BTreeMap<i32, i64>) -> Result<(), Failure> {
     if let Some(double) = ledger.doubles.lock().first() {
         return Err(double.clone().into());
     }
-    let mut options = StoreOptions::small(data);
-    options.segment_size = SEGMENT;
-    options.consume_queue_file_units = QUEUE_FILE / 20;
-    options.index = IndexOptions { hash_slots: 1000, entries: 4000, ..IndexOptions::default() };
-    let store = Store::open(options, Arc::new(NoListener))?;
+    let store = Store::open(setup.store_options(data), Arc::new(NoListener))?;
+    let begin = store.min_log_offset();
+    if (begin > 0) != setup.cleaned {
+        return Err(format!("the log begins at {begin}").into());
+    }
     let mut acknowledged = ledger.acknowledged.lock().clone();
     for queue in 0..QUEUES {
-        for (wanted, (offset, body)) in (0..).zip(crate::model::read(&store, TOPIC, queue)?) {
+        let min = store.min_offset(TOPIC, queue);
+        if smallest.get(&queue).is_some_and(|before| *before > min) {
+            return Err(format!("queue {queue}: its smallest offset was {smallest:?} and is {min} again").into());
+        }
+        for (wanted, (offset, body)) in (min..).zip(crate::model::read(&store, TOPIC, queue)?) {
             if offset != wanted {
                 return Err(format!("queue {queue}: offset {offset} where {wanted} is to be").into());
             }
-            if acknowledged.remove(&(queue, offset)).is_some_and(|text| text.as_bytes() != body) {
+            if acknowledged.remove(&(queue, offset)).is_some_and(|sent| sent.body.as_bytes() != body) {
                 return Err(format!("queue {queue} has another message at {offset} than was acknowledged").into());
             }
         }
     }
+    acknowledged.retain(|(queue, offset), sent| sent.physical >= begin || *offset >= store.min_offset(TOPIC, *queue));
     if !acknowledged.is_empty() {
-        return Err(format!("acknowledged and lost: {:?}", acknowledged.keys().take(20).collect::<Vec<_>>()).into());
+        let lost = acknowledged.keys().take(20).collect::<Vec<_>>();
+        return Err(format!("acknowledged and lost: {lost:?}, the log begins at {begin}").into());
     }
     store.shutdown()?;
     Ok(())

@@ -12,6 +12,7 @@ mod model;
 mod power;
 mod random;
 mod rounds;
+mod server;
 mod writers;
 
 use std::process::ExitCode;
@@ -54,7 +55,7 @@ fn run(args: &[String]) -> Result<(), String> {
     let (rounds, seed) = (number("--rounds", 20)?, number("--seed", now)?);
     let only = value("--only");
     if let Some(program) = value("--ferromq") {
-        let _ = kills::PROGRAM.set(program.into());
+        let _ = server::PROGRAM.set(program.into());
     }
     println!("{rounds} rounds from seed {seed}");
     let mut failed = 0;
