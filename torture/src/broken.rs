@@ -3,7 +3,7 @@ use crate::faulty::{FaultyDisk, Illness};
 use crate::model::{options, shuffle_flush, Model, Sent, PATIENCE};
 use crate::random::Random;
 use crate::rounds::scratch;
-use crate::writers::append;
+use crate::writers::{append, set_clock_right};
 use ferromq_protocol::record;
 use ferromq_store::{config_file, faults, NoListener, Store, StoreOptions};
 use std::os::unix::fs::FileExt;
@@ -18,6 +18,7 @@ const LIVES: usize = 5;
 /// answers, what was taken is there after a restart, and a store whose flush failed takes nothing more.
 pub fn faults(seed: u64) -> Result<(), String> {
     let mut random = Random::new(seed);
+    set_clock_right();
     let folder = scratch()?;
     let home = folder.path().join("store");
     let mut options = options(&home, &mut random);
@@ -68,11 +69,11 @@ fn live(disk: &FaultyDisk, options: &mut StoreOptions, model: &mut Model, random
     }
     let store = open(options)?;
     model.check(&store, random, || true)?;
-    add(model, append(&store, random.spread(60), false, random).sent);
+    add(model, &store, append(&store, random.spread(60), false, random).sent);
     let ill = illness(random);
     disk.fall_ill(ill);
     let while_ill = append(&store, random.spread(60), true, random);
-    add(model, while_ill.sent);
+    add(model, &store, while_ill.sent);
     check_refusals(&store, &while_ill.refusals)?;
     if ill.read == 0 && ill.short == 0 {
         visible(&store, model)?;
@@ -89,8 +90,8 @@ fn live(disk: &FaultyDisk, options: &mut StoreOptions, model: &mut Model, random
     Ok(())
 }
 
-fn add(model: &mut Model, sent: Vec<Sent>) {
-    model.add(sent);
+fn add(model: &mut Model, store: &Store, sent: Vec<Sent>) {
+    model.add(store, sent);
     // The page cache outlives the store, so everything that was taken must be there.
     model.durable = model.records.last().map_or(0, Sent::end);
 }
@@ -109,6 +110,7 @@ fn check_refusals(store: &Store, refusals: &[String]) -> Result<(), String> {
 fn visible(store: &Store, model: &Model) -> Result<(), String> {
     for sent in model.records.iter().filter(|sent| sent.end() <= store.confirmed_offset()).rev().take(50) {
         match store.record_at(sent.at.physical_offset) {
+            _ if sent.at.physical_offset < store.min_log_offset() => {}
             Ok(Some(bytes)) if record::parse(&bytes, true).is_ok_and(|view| view.body() == sent.body) => {}
             other => return Err(format!("record {} is not to be read: {other:?}", sent.at.physical_offset)),
         }
@@ -122,7 +124,7 @@ fn recovers(store: &Store, model: &mut Model, random: &mut Random) -> Result<(),
     loop {
         let written = append(store, 1, true, random);
         let took = !written.sent.is_empty();
-        add(model, written.sent);
+        add(model, store, written.sent);
         match written.refusals.first() {
             None if took => return Ok(()),
             Some(why) if why.contains("until the broker is restarted") => {
@@ -161,10 +163,13 @@ fn save(disk: &FaultyDisk, home: &Path, mut saved: usize, random: &mut Random) -
 pub fn flips(seed: u64) -> Result<(), String> {
     let mut random = Random::new(seed);
     let folder = scratch()?;
-    let options = options(&folder.path().join("store"), &mut random);
+    set_clock_right();
+    let mut options = options(&folder.path().join("store"), &mut random);
+    // The record in question has to be there.
+    options.cleaning = false;
     let store = open(&options)?;
     let mut model = Model::default();
-    model.add(append(&store, 20 + random.below(60), true, &mut random).sent);
+    model.add(&store, append(&store, 20 + random.below(60), true, &mut random).sent);
     let clean = random.one_in(2);
     if clean {
         store.shutdown().map_err(|error| error.to_string())?;

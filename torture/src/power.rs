@@ -6,7 +6,7 @@
 //! or torn between two sectors, and a file that was never forced may have no length.
 //!
 //! The cut comes by itself at a mutating effect counted from the start, so that it falls into the middle of openings, segment
-//! changes and replaced files as well. From then on nothing can be written; reads go on, which a real cut does not allow, but
+//! changes and replaced files as well; or a few effects after a file was removed, for what follows that is done quickly. From then on nothing can be written; reads go on, which a real cut does not allow, but
 //! nobody can learn anything from them.
 //!
 //! Locks: one for everything, held while a file is copied.
@@ -22,6 +22,10 @@ use std::path::{Path, PathBuf};
 const PAGE: usize = 4096;
 /// Bytes that a disk writes as a whole.
 const SECTOR: usize = 512;
+
+/// A cut that is to come follows one in so many removals of a file, after so many effects at most.
+const REMOVALS: usize = 12;
+const EFFECTS_AFTER: usize = 8;
 
 /// A change of a folder that is not forced to the disk yet.
 enum Change {
@@ -125,6 +129,12 @@ impl PowerDisk {
             std::fs::write(target, content)?;
         }
         Ok(())
+    }
+
+    /// In how many effects the power is to be cut because a file is removed, if at all.
+    fn soon(&self) -> Option<usize> {
+        let mut dice = self.dice.lock();
+        dice.one_in(REMOVALS).then(|| 1 + dice.below(EFFECTS_AFTER))
     }
 
     fn cut(&self, state: &mut State) {
@@ -242,9 +252,11 @@ impl Faults for PowerDisk {
             return Verdict::Go;
         }
         let mut state = self.state.lock();
-        if let Some(left) = &mut state.left {
-            *left = left.saturating_sub(1);
-            if *left == 0 {
+        if let Some(left) = state.left {
+            let soon = (effect == Effect::Remove).then(|| self.soon()).flatten();
+            let left = soon.map_or(left, |soon| left.min(soon)).saturating_sub(1);
+            state.left = Some(left);
+            if left == 0 {
                 self.cut(&mut state);
             }
         }

@@ -2,7 +2,7 @@
 use crate::model::{options, shuffle_flush, Model, TOPICS};
 use crate::power::PowerDisk;
 use crate::random::Random;
-use crate::writers::append;
+use crate::writers::{append, set_clock_right};
 use ferromq_store::faults::{self, Mounted};
 use ferromq_store::{NoListener, Store, StoreOptions};
 use std::path::{Path, PathBuf};
@@ -34,10 +34,11 @@ struct Lives {
     images: usize,
 }
 
-/// Power is cut at any effect, again and again, between kills and clean stops: nothing that was flushed is lost, everything
-/// before the end of the log is there, and the store always opens.
+/// Power is cut at any effect, again and again, between kills and clean stops, and while old segments are deleted: nothing that was
+/// flushed is lost, everything between beginning and end of the log is there, and the store always opens.
 pub fn power(seed: u64) -> Result<(), String> {
     let mut random = Random::new(seed);
+    set_clock_right();
     let folder = scratch()?;
     let home = folder.path().join("0");
     let options = options(&home, &mut random);
@@ -95,8 +96,11 @@ impl Lives {
         self.model.durable = self.model.durable.max(store.flushed_offset());
         let batches = self.random.spread(120);
         let written = append(&store, batches, false, &mut self.random);
-        self.model.add(written.sent);
+        self.model.add(&store, written.sent);
         self.model.durable = self.model.durable.max(written.durable);
+        if !self.disk.is_off() {
+            self.model.check_meanwhile(&store)?;
+        }
         if self.random.one_in(4) && !self.disk.is_off() {
             self.delete_topic(&store)?;
         }

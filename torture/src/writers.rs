@@ -1,4 +1,4 @@
-//! Threads that append to a store until it refuses, and remember what it took.
+//! Threads that append to a store until it refuses, and remember what it took. Now and then they ask for the deletion of old segments.
 use crate::model::{is_sync, message, Sent, BATCHES, PATIENCE, QUEUES, TOPICS};
 use crate::random::Random;
 use ferromq_store::{faults, AppendBatch, FlushOutcome, Store};
@@ -39,9 +39,17 @@ pub fn append(store: &Store, batches: usize, patient: bool, random: &mut Random)
     written.into_inner()
 }
 
+/// How far the clock is off, milliseconds.
+static OFF_MS: AtomicI64 = AtomicI64::new(0);
+
+/// The clock is right again, as at the beginning of every round.
+pub fn set_clock_right() {
+    OFF_MS.store(0, Ordering::Relaxed);
+    faults::shift_clock(0);
+}
+
 /// Time passes, or steps back: so that checkpoints vouch for something, and never for too much.
 fn clock(random: &mut Random) {
-    static OFF_MS: AtomicI64 = AtomicI64::new(0);
     let step = match random.below(60) {
         0 => 86_400_000,
         1 => -86_400_000,
@@ -53,6 +61,9 @@ fn clock(random: &mut Random) {
 
 /// One append of a few records; false when the store refused.
 fn one_batch(store: &Store, batch: &mut AppendBatch, name: &str, random: &mut Random, out: &Mutex<Written>) -> bool {
+    if random.one_in(12) {
+        store.clean_log();
+    }
     batch.clear();
     let mut sent = Vec::new();
     for number in 0..1 + random.below(5) {
