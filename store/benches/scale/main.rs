@@ -19,6 +19,7 @@ mod records;
 #[path = "../speed/row.rs"]
 mod row;
 mod system;
+mod topics;
 
 use measure::Scale;
 use row::Row;
@@ -27,7 +28,13 @@ use std::process::ExitCode;
 /// A name for the command line, and what measures its rows.
 type Group = (&'static str, fn(Scale) -> Vec<Row>);
 
-const GROUPS: &[Group] = &[("opening", opening::clean), ("old", old_data::beside_new), ("deep", deep::everywhere)];
+/// The first one wants memory that nobody has used before.
+const GROUPS: &[Group] = &[
+    ("topics", topics::small),
+    ("opening", opening::clean),
+    ("old", old_data::beside_new),
+    ("deep", deep::everywhere),
+];
 
 fn main() -> ExitCode {
     if opening::child() {

@@ -31,7 +31,8 @@ fn size(scale: Scale) -> (usize, usize, u64) {
     }
 }
 
-fn store_options(dir: &Path, segment_size: u64) -> StoreOptions {
+/// As the child opens a directory.
+pub fn store_options(dir: &Path, segment_size: u64) -> StoreOptions {
     StoreOptions { segment_size, ..options(dir) }
 }
 
@@ -43,11 +44,7 @@ pub fn clean(scale: Scale) -> Vec<Row> {
     let first = open(dir.path(), segment_size).0;
     let mut starts: Vec<(f64, f64)> = Vec::new();
     for _ in 0..STARTS {
-        let mut child = std::process::Command::new(std::env::current_exe().unwrap());
-        let output = child.env(CHILD, dir.path()).env("FERROMQ_BENCH_SEGMENT", segment_size.to_string()).output();
-        let text = String::from_utf8(output.unwrap().stdout).unwrap();
-        let mut numbers = text.split_whitespace().map(|number| number.parse::<f64>().unwrap());
-        let (ms, bytes, queues) = (numbers.next().unwrap(), numbers.next().unwrap(), numbers.next().unwrap());
+        let (ms, bytes, queues) = open_in_child(dir.path(), segment_size);
         assert_eq!(queues as usize, topics * QUEUES);
         starts.push((ms, bytes / queues));
     }
@@ -63,6 +60,16 @@ pub fn clean(scale: Scale) -> Vec<Row> {
             .note(format!("best {best:.0} ms, median {:.0} ms", median(starts.iter().map(|start| start.0).collect()))),
         Row::of_costs("memory of an idle queue, against what it may be", "bytes", &memory, 1.0),
     ]
+}
+
+/// Opens the directory in a process of its own: milliseconds, bytes of memory, queues.
+pub fn open_in_child(dir: &Path, segment_size: u64) -> (f64, f64, f64) {
+    let mut child = std::process::Command::new(std::env::current_exe().unwrap());
+    let output = child.env(CHILD, dir).env("FERROMQ_BENCH_SEGMENT", segment_size.to_string()).output();
+    let text = String::from_utf8(output.unwrap().stdout).unwrap();
+    let mut numbers = text.split_whitespace().map(|number| number.parse::<f64>().unwrap());
+    let mut next = || numbers.next().unwrap();
+    (next(), next(), next())
 }
 
 /// What the child does: opens the directory, prints milliseconds, bytes of memory and queues. False for the parent.

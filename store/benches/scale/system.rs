@@ -13,6 +13,11 @@ pub fn anonymous_bytes() -> u64 {
     number("status", "RssAnon:") * 1024
 }
 
+/// Memory that files stand behind: pages of maps.
+pub fn file_bytes() -> u64 {
+    number("status", "RssFile:") * 1024
+}
+
 /// Bytes read from the disk.
 pub fn disk_bytes() -> u64 {
     number("io", "read_bytes:")
