@@ -49,7 +49,8 @@ impl Visitor for Rebuild<'_> {
                     || owner(unit.physical).is_some_and(|owner| owner == (queue.topic.to_string(), queue.id, offset))
             };
             let end = if queue.is_restored() { queue.physical_end() } else { queue.recover(vouched, fits)? };
-            if queue.max() > 0 && end <= self.known.deleted_until(&queue.topic) {
+            let deleted = self.known.deleted_until(&queue.topic);
+            if queue.max() > 0 && deleted > 0 && end <= deleted {
                 // Its deletion was cut short, or undone by a power cut.
                 queue.clear().map_err(OpenError::io("clear the consume queues in", &self.queues.dir))?;
             }
