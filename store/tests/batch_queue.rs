@@ -203,3 +203,36 @@ fn an_unreadable_unit_is_an_error() {
     assert_eq!(store.queue_offsets("BATCH", 0), Some((0, 20)));
     store.shutdown().unwrap();
 }
+
+/// A disk that does not open files of batch consume queues.
+struct NoFiles;
+
+impl Faults for NoFiles {
+    fn before(&self, path: &Path, effect: Effect<'_>) -> Verdict {
+        let in_queue = path.components().any(|part| part.as_os_str() == "batchconsumequeue");
+        match effect {
+            Effect::Open if in_queue => Verdict::Fail(std::io::Error::from_raw_os_error(5)),
+            _ => Verdict::Go,
+        }
+    }
+}
+
+/// A queue that the disk does not give back is an error: the reader comes again and passes over nothing.
+#[test]
+fn reads_that_fail_pass_nothing_over() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = options(dir.path());
+    let store = open(&options);
+    (0..20).for_each(|_| _ = append(&store, "BATCH", 0, b"one"));
+    store.shutdown().unwrap();
+    drop(store);
+    let store = open(&options);
+    for disk in [Arc::new(NoUnits) as Arc<dyn Faults>, Arc::new(NoFiles)] {
+        let mounted = mount(dir.path(), disk);
+        let result = get(&store, 3, 4);
+        assert_eq!((result.status, result.next_offset, result.count), (GetStatus::Unreadable, 3, 0));
+        drop(mounted);
+    }
+    assert_eq!(get(&store, 3, 4).next_offset, 7);
+    store.shutdown().unwrap();
+}

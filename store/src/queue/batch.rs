@@ -137,24 +137,24 @@ impl Queue {
         )
     }
 
-    /// Number of the last readable unit for which `holds`, which is so for the first ones only.
-    fn last_where(&self, holds: impl Fn(&BatchUnit) -> bool) -> Option<i64> {
+    /// Number of the last readable unit for which `holds`, which is so for the first ones only. An error when the disk does not say.
+    fn last_where(&self, holds: impl Fn(&BatchUnit) -> bool) -> io::Result<Option<i64>> {
         let (mut low, mut high) = (self.unit_min(), self.unit_max());
         let first = low;
         while low < high {
             let middle = low + (high - low) / 2;
-            if self.batch_at(middle).is_some_and(|unit| holds(&unit)) {
+            if self.read_batch(middle)?.is_some_and(|unit| holds(&unit)) {
                 low = middle + 1;
             } else {
                 high = middle;
             }
         }
-        (low > first).then_some(low - 1)
+        Ok((low > first).then_some(low - 1))
     }
 
-    /// Number of the unit that holds a queue offset; of the one behind it when none does.
+    /// Number of the unit that holds a queue offset; of the one behind it when none does. None, too, when the disk does not say.
     pub(super) fn number_of(&self, offset: i64) -> Option<i64> {
-        let before = self.last_where(|unit| unit.base <= offset);
+        let before = self.last_where(|unit| unit.base <= offset).ok()?;
         match before.and_then(|number| Some((number, self.batch_at(number)?))) {
             Some((number, unit)) if offset < unit.end() => Some(number),
             Some((number, _)) => Some(number + 1).filter(|number| *number < self.unit_max()),
@@ -166,11 +166,10 @@ impl Queue {
     /// kinds of boundary.
     pub(super) fn batch_offset_by_time(&self, timestamp: i64, boundary: Boundary) -> i64 {
         let last = self.unit_max() - 1;
+        let last_where = |holds: &dyn Fn(&BatchUnit) -> bool| self.last_where(holds).ok().flatten();
         let number = match boundary {
-            Boundary::Lower => {
-                self.last_where(|unit| unit.store_timestamp < timestamp).map_or(self.unit_min(), |n| n + 1)
-            }
-            Boundary::Upper => self.last_where(|unit| unit.store_timestamp <= timestamp).unwrap_or(self.unit_min()),
+            Boundary::Lower => last_where(&|unit| unit.store_timestamp < timestamp).map_or(self.unit_min(), |n| n + 1),
+            Boundary::Upper => last_where(&|unit| unit.store_timestamp <= timestamp).unwrap_or(self.unit_min()),
         };
         self.batch_at(number.min(last)).map_or(self.span.min(), |unit| unit.base)
     }
