@@ -133,6 +133,11 @@ impl File {
         effect(&self.path, Effect::WriteOut { from, to }, || platform::write_out(&self.file, from, to))
     }
 
+    /// As [`write_out`](Self::write_out), without waiting until they are written.
+    pub fn start_write_out(&self, from: u64, to: u64) -> io::Result<()> {
+        effect(&self.path, Effect::WriteOut { from, to }, || platform::start_write_out(&self.file, from, to))
+    }
+
     /// Fills `out` from `from`, waiting for the disk.
     pub fn read_at(&self, out: &mut [u8], from: u64) -> io::Result<()> {
         let mut done = 0;

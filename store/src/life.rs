@@ -138,7 +138,7 @@ impl Inner {
         self.checkpoint.flush().map_err(|error| failed(error.to_string()))
     }
 
-    /// Forces consume queues with so many dirty pages to the disk. As with the log, a flush that failed proves nothing
+    /// Forces the consume queues to the disk; with `least_pages` those that have so many dirty ones are only written to it. As with the log, a flush that failed proves nothing
     /// when it is tried again, and the checkpoint must not vouch for it.
     fn flush_queues(&self, least_pages: usize) -> Result<(), NotWritable> {
         let _one = self.queue_flushing.lock();
@@ -146,8 +146,9 @@ impl Inner {
             return Err(why.clone());
         }
         let (newest, end) = (self.dispatch.last_timestamp(), self.dispatch.end());
-        match self.queues.flush(least_pages) {
-            Ok(()) if least_pages == 0 => {
+        let forced = least_pages == 0;
+        match if forced { self.queues.flush() } else { self.queues.write_out(least_pages) } {
+            Ok(()) if forced => {
                 self.checkpoint.raise_logics_timestamp(newest);
                 self.queues_flushed.fetch_max(end, Ordering::AcqRel);
             }

@@ -98,9 +98,10 @@ pub struct StoreOptions {
     pub flush: FlushMode,
     /// Time between two looks at dirty consume queues (`flushIntervalConsumeQueue`).
     pub queue_flush_interval: Duration,
-    /// Dirty pages below which a consume queue is left for later (`flushConsumeQueueLeastPages`).
+    /// Dirty pages below which a consume queue is left for later (`flushConsumeQueueLeastPages`); others are written, and with 0 forced to the
+    /// disk.
     pub queue_flush_least_pages: u32,
-    /// After this time all dirty consume queues are flushed (`flushConsumeQueueThoroughInterval`).
+    /// After this time all dirty consume queues are forced to the disk (`flushConsumeQueueThoroughInterval`).
     pub queue_flush_thorough: Duration,
     /// Milliseconds of each delay level, level 1 first: the deliver time of delayed messages (store.md 3.1).
     pub delay_levels: Vec<i64>,

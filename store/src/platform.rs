@@ -298,18 +298,34 @@ pub(crate) fn write_at(file: &File, bytes: &[u8], offset: u64) -> io::Result<()>
 /// the system knows no such call.
 pub(crate) fn write_out(file: &File, from: u64, to: u64) -> io::Result<()> {
     #[cfg(target_os = "linux")]
+    const ALL: libc::c_uint =
+        libc::SYNC_FILE_RANGE_WAIT_BEFORE | libc::SYNC_FILE_RANGE_WRITE | libc::SYNC_FILE_RANGE_WAIT_AFTER;
+    #[cfg(not(target_os = "linux"))]
+    const ALL: u32 = 0;
+    sync_range(file, from, to, ALL)
+}
+
+/// As [`write_out`], without waiting. An error of the disk is told by the next flush of the file.
+pub(crate) fn start_write_out(file: &File, from: u64, to: u64) -> io::Result<()> {
+    #[cfg(target_os = "linux")]
+    const START: libc::c_uint = libc::SYNC_FILE_RANGE_WRITE;
+    #[cfg(not(target_os = "linux"))]
+    const START: u32 = 0;
+    sync_range(file, from, to, START)
+}
+
+fn sync_range(file: &File, from: u64, to: u64, how: u32) -> io::Result<()> {
+    #[cfg(target_os = "linux")]
     {
         use std::os::fd::AsRawFd;
-        const ALL: libc::c_uint =
-            libc::SYNC_FILE_RANGE_WAIT_BEFORE | libc::SYNC_FILE_RANGE_WRITE | libc::SYNC_FILE_RANGE_WAIT_AFTER;
         let (from, len) = (from as i64, to.saturating_sub(from) as i64);
         // SAFETY: the file is open while it is borrowed, and no memory is touched.
-        if unsafe { libc::sync_file_range(file.as_raw_fd(), from, len, ALL) } != 0 {
+        if unsafe { libc::sync_file_range(file.as_raw_fd(), from, len, how) } != 0 {
             return Err(io::Error::last_os_error());
         }
     }
     #[cfg(not(target_os = "linux"))]
-    let _ = (file, from, to);
+    let _ = (file, from, to, how);
     Ok(())
 }
 

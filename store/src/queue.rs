@@ -75,6 +75,8 @@ pub(crate) struct Queue {
     physical_min: AtomicI64,
     /// Units below are on the disk. Raised by who flushes.
     flushed: AtomicI64,
+    /// Units below were given to the disk, if they are not on it. Raised by who flushes.
+    written_out: AtomicI64,
     /// Among the dirty queues. Stored under `writing`, or by who flushes.
     dirty: AtomicBool,
     /// Among those that the list of queues lacks as they are on the disk.
@@ -126,6 +128,7 @@ impl Queue {
             physical_end: AtomicI64::new(0),
             physical_min: AtomicI64::new(-1),
             flushed: AtomicI64::new(0),
+            written_out: AtomicI64::new(0),
             dirty: AtomicBool::new(false),
             unlisted: AtomicBool::new(false),
             restored: AtomicBool::new(false),
@@ -270,6 +273,7 @@ impl Queue {
         self.physical_min.store(-1, Ordering::Relaxed);
         self.span.set(0, 0);
         self.flushed.store(0, Ordering::Relaxed);
+        self.written_out.store(0, Ordering::Relaxed);
         self.extension.as_ref().map_or(Ok(()), |extension| extension.remove())?;
         let mut files = self.files.write();
         if files.is_empty() {
@@ -438,10 +442,27 @@ impl Queue {
         self.flushed.load(Ordering::Relaxed)
     }
 
-    /// Pages that are not on the disk.
+    /// Pages that the disk was not given yet.
     pub fn dirty_pages(&self) -> usize {
-        let units = self.unit_max() - self.flushed.load(Ordering::Relaxed);
+        let units = self.unit_max() - self.given();
         (units.max(0) as usize * self.unit_bytes()).div_ceil(PAGE)
+    }
+
+    /// Units below are on the disk, or were given to it.
+    fn given(&self) -> i64 {
+        self.flushed.load(Ordering::Relaxed).max(self.written_out.load(Ordering::Relaxed))
+    }
+
+    /// Has all units written to the disk without waiting for it, and without what makes it keep them: only a flush does that.
+    pub fn write_out(&self) -> io::Result<()> {
+        let max = self.unit_max();
+        self.each_file(self.given(), max, |file, from, to| {
+            let written =
+                crate::disk::File::open(&file.path()).and_then(|file| file.start_write_out(from as u64, to as u64));
+            written.or_else(unless_gone)
+        })?;
+        self.written_out.fetch_max(max, Ordering::Relaxed);
+        Ok(())
     }
 
     /// Forces all units to the disk.
@@ -450,24 +471,34 @@ impl Queue {
             let _units = self.writing.lock();
             self.dirty.store(false, Ordering::Relaxed);
         }
-        let (max, bytes) = (self.unit_max(), self.unit_bytes());
+        let max = self.unit_max();
         // Before the units that name it. It has those below `max`: they were written before.
         self.extension.as_ref().map_or(Ok(()), |extension| extension.flush())?;
-        let mut at = self.flushed.load(Ordering::Relaxed).max(self.unit_min());
-        while at < max {
+        self.each_file(self.flushed.load(Ordering::Relaxed), max, |file, from, to| match self.map_of(file) {
+            Ok(map) => map.sync(from, to),
+            Err(error) => unless_gone(error),
+        })?;
+        self.flushed.fetch_max(max, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Calls `each` with every file that holds some of the units `from..to`, and with where their bytes begin and end in it. A file that is not
+    /// there was deleted with what it held.
+    fn each_file(
+        &self,
+        from: i64,
+        to: i64,
+        each: impl Fn(&Arc<QueueFile>, usize, usize) -> io::Result<()>,
+    ) -> io::Result<()> {
+        let (mut at, bytes) = (from.max(self.unit_min()), self.unit_bytes());
+        while at < to {
             let start = self.file_start(at);
-            let end = max.min(start + self.units_per_file());
-            // A file that is not there, or no longer, was deleted with what it held.
+            let end = to.min(start + self.units_per_file());
             if let Some(file) = self.file_at(self.position(start)) {
-                match self.map_of(&file) {
-                    Ok(map) => map.sync((at - start) as usize * bytes, (end - start) as usize * bytes)?,
-                    Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                    Err(error) => return Err(error),
-                }
+                each(&file, (at - start) as usize * bytes, (end - start) as usize * bytes)?;
             }
             at = end;
         }
-        self.flushed.fetch_max(max, Ordering::Relaxed);
         Ok(())
     }
 
@@ -490,6 +521,15 @@ impl Queue {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
             _ => Ok(()),
         }
+    }
+}
+
+/// What a deleted file held is not needed.
+fn unless_gone(error: io::Error) -> io::Result<()> {
+    if error.kind() == io::ErrorKind::NotFound {
+        Ok(())
+    } else {
+        Err(error)
     }
 }
 

@@ -264,13 +264,27 @@ impl QueueTable {
         (queues, removed)
     }
 
-    /// Flushes dirty queues with at least `least_pages` dirty pages; the others stay dirty.
-    pub fn flush(&self, least_pages: usize) -> io::Result<()> {
+    /// Has dirty queues written to the disk that have at least `least_pages` pages for it. They stay dirty: what is on the disk for good counts
+    /// when all of them are, and forcing thousands of files, each for itself, costs more than the messages in them.
+    pub fn write_out(&self, least_pages: usize) -> io::Result<()> {
+        let mut queues = std::mem::take(&mut *self.dirty.lock());
+        let mut due = queues.iter().filter(|queue| queue.dirty_pages() >= least_pages);
+        let result = due.try_for_each(|queue| {
+            queue.write_out().inspect_err(
+                |error| tracing::error!(topic = %queue.topic, queue = queue.id, %error, "a consume queue was not written"),
+            )
+        });
+        self.dirty.lock().append(&mut queues);
+        result
+    }
+
+    /// Forces all dirty queues to the disk.
+    pub fn flush(&self) -> io::Result<()> {
         let queues = std::mem::take(&mut *self.dirty.lock());
         let mut later = Vec::new();
         let mut result = Ok(());
         for queue in queues {
-            if result.is_err() || queue.dirty_pages() < least_pages {
+            if result.is_err() {
                 later.push(queue);
                 continue;
             }

@@ -165,7 +165,7 @@ impl<'a> Rebuild<'a> {
     fn finish(mut self, checkpoint: &Checkpoint) -> Result<Repaired, OpenError> {
         self.write_entries()?;
         let last = self.index.flush_last().map_err(index_error(self.directory.root()))?;
-        self.queues.flush(0).map_err(OpenError::io("flush the consume queues in", &self.queues.dir))?;
+        self.queues.flush().map_err(OpenError::io("flush the consume queues in", &self.queues.dir))?;
         checkpoint.raise_index_timestamp(last.map_or(0, |header| header.end_timestamp));
         self.done.queues = self.queues.all().len();
         Ok(self.done)
