@@ -116,9 +116,16 @@ impl Log {
 
 impl LogSource for Log {
     fn read(&self, from: i64, max: usize) -> io::Result<Option<(i64, Bytes)>> {
-        let from = from.max(self.min_offset());
         let mapped_from = self.mapped_from(JUST_WRITTEN_BYTES);
-        let bytes = self.raw_at(from, max, i64::MAX, mapped_from).map_err(io::Error::other)?;
-        Ok(bytes.map(|bytes| (from, bytes)))
+        loop {
+            let from = from.max(self.min_offset());
+            match self.raw_at(from, max, i64::MAX, mapped_from) {
+                Ok(Some(bytes)) => return Ok(Some((from, bytes))),
+                // Deleted just now: what is left begins later.
+                Ok(None) | Err(_) if from < self.min_offset() => {}
+                Ok(None) => return Ok(None),
+                Err(error) => return Err(io::Error::other(error)),
+            }
+        }
     }
 }
