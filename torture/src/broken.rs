@@ -109,10 +109,15 @@ fn check_refusals(store: &Store, refusals: &[String]) -> Result<(), String> {
 /// What the store shows are records it took.
 fn visible(store: &Store, model: &Model) -> Result<(), String> {
     for sent in model.records.iter().filter(|sent| sent.end() <= store.confirmed_offset()).rev().take(50) {
-        match store.record_at(sent.at.physical_offset) {
-            _ if sent.at.physical_offset < store.min_log_offset() => {}
-            Ok(Some(bytes)) if record::parse(&bytes, true).is_ok_and(|view| view.body() == sent.body) => {}
-            other => return Err(format!("record {} is not to be read: {other:?}", sent.at.physical_offset)),
+        let (at, deadline) = (sent.at.physical_offset, Instant::now() + PATIENCE);
+        loop {
+            match store.record_at(at) {
+                Ok(Some(bytes)) if record::parse(&bytes, true).is_ok_and(|view| view.body() == sent.body) => break,
+                _ if at < store.min_log_offset() => break,
+                // While its segment is deleted the file is gone a moment before the log begins behind it.
+                Err(_) if store.options().cleaning && Instant::now() < deadline => std::thread::yield_now(),
+                other => return Err(format!("record {at} is not to be read: {other:?}")),
+            }
         }
     }
     Ok(())

@@ -161,10 +161,9 @@ impl PowerDisk {
         let mut image = BTreeMap::new();
         for (name, file) in names {
             let old = state.platter.get(&file).cloned().unwrap_or_default();
-            let new = match paths.get(&file) {
-                Some(path) => std::fs::read(path).unwrap_or_default(),
-                None => state.ghosts.get(&file).cloned().unwrap_or_default(),
-            };
+            // Without a name, or about to lose it in another thread just now.
+            let ghost = || state.ghosts.get(&file).cloned().unwrap_or_default();
+            let new = paths.get(&file).and_then(|path| std::fs::read(path).ok()).unwrap_or_else(ghost);
             image.insert(name, mix(old, new, dice));
         }
         state.image = Some(image);
