@@ -43,8 +43,19 @@ impl Span {
         self.max.load(Ordering::Acquire)
     }
 
+    /// At start, and for the first unit.
     pub fn set(&self, min: i64, max: i64) {
+        self.set_min(min);
+        self.set_max(max);
+    }
+
+    /// Whoever drops units; others put some meanwhile.
+    pub fn set_min(&self, min: i64) {
         self.min.store(min, Ordering::Release);
+    }
+
+    /// Whoever puts units; others drop some meanwhile.
+    fn set_max(&self, max: i64) {
         self.max.store(max, Ordering::Release);
     }
 }
@@ -113,11 +124,11 @@ impl Queue {
         self.write(writing, number, &new.encode())?;
         self.physical_end.store(new.unit.physical + i64::from(new.unit.size), Ordering::Relaxed);
         self.max.store(number + 1, Ordering::Release);
-        let min = if number == 0 { new.base } else { self.span.min() };
         if number == 0 {
             self.physical_min.store(new.unit.physical, Ordering::Relaxed);
+            self.span.set_min(new.base);
         }
-        self.span.set(min, new.end());
+        self.span.set_max(new.end());
         Ok(())
     }
 

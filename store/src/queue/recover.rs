@@ -258,7 +258,10 @@ impl Queue {
         let first = Some(min).filter(|min| *min < self.unit_max()).and_then(|min| self.unit_at(min));
         let physical = first.filter(|unit| !unit.is_blank()).map_or(self.physical_end(), |unit| unit.physical);
         self.physical_min.store(physical, Ordering::Relaxed);
-        self.set_span(span);
+        // Units may have been put since: where they end is not for us to say.
+        if let Some((min, _)) = span {
+            self.span.set_min(min);
+        }
         Ok(())
     }
 
