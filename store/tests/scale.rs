@@ -216,6 +216,37 @@ fn a_flush_visits_what_is_dirty() {
     store.shutdown().unwrap();
 }
 
+/// Between two flushes queues with pages full of units are written, once per page and without being forced; the stop forces them.
+#[test]
+fn full_pages_are_written_and_forced_later() {
+    const PER_PAGE: usize = 4096 / 20;
+    let dir = tempfile::tempdir().unwrap();
+    let watched = Arc::new(Watched::default());
+    let mounted = mount(dir.path(), watched.clone());
+    let interval = Duration::from_millis(5);
+    let options = StoreOptions {
+        queue_flush_interval: interval,
+        queue_flush_least_pages: 1,
+        queue_flush_thorough: Duration::from_secs(3600),
+        consume_queue_file_units: 1000,
+        ..tiny(dir.path())
+    };
+    let store = open(&options);
+    let queues = options.consume_queue_dir();
+    append(&store, "few", 0, b"body");
+    until("it is written", || !watched.of(&queues.join("few/0"), "WriteOut").is_empty());
+    for _ in 0..=PER_PAGE {
+        append(&store, "many", 0, b"body");
+    }
+    until("it is written", || !watched.of(&queues.join("many/0"), "WriteOut").is_empty());
+    assert!(watched.of(&queues, "Sync {").is_empty(), "nothing is forced yet");
+    assert_eq!(watched.of(&queues.join("few/0"), "WriteOut").len(), 1, "nothing new came to it");
+    store.shutdown().unwrap();
+    assert!(!watched.of(&queues.join("few/0"), "Sync {").is_empty());
+    assert!(!watched.of(&queues.join("many/0"), "Sync {").is_empty());
+    drop(mounted);
+}
+
 /// When a segment goes, queues without records in it are not looked into.
 #[test]
 fn cleaning_leaves_other_queues_alone() {
