@@ -239,20 +239,9 @@ impl<'a> Sending<'a> {
             _ => (topic.topic_name.as_str(), queue_id, sys_flag),
         };
         let message = record::Message {
-            topic: stored_topic,
-            queue_id: stored_queue,
-            flag: request.flag,
             sys_flag,
-            born_timestamp: request.born_timestamp,
-            born_host: self.producer,
-            store_timestamp: self.now_ms,
-            store_host: self.service.identity.store_host,
-            reconsume_times: request.reconsume_times,
-            prepared_transaction_offset: 0,
-            body: request.body,
             properties: &self.scratch.stored,
-            queue_offset: 0,
-            physical_offset: 0,
+            ..self.message_of(request, stored_topic, stored_queue)
         };
         let put = Put { service: self.service, config: &self.config, writable: &self.writable };
         let level = if let Kind::Delayed(level) = kind { level } else { 0 };
@@ -265,6 +254,26 @@ impl<'a> Sending<'a> {
         }
         let wait_for_flush = !scan.no_wait;
         Ok(Accepted { records: at..self.count, queue_id, unique_key: Some(unique_key), wait_for_flush })
+    }
+
+    /// The message of a send for this queue, without properties.
+    fn message_of<'m>(&self, request: &SendRequest<'m>, topic: &'m str, queue_id: i32) -> record::Message<'m> {
+        record::Message {
+            topic,
+            queue_id,
+            flag: request.flag,
+            sys_flag: request.sys_flag,
+            born_timestamp: request.born_timestamp,
+            born_host: self.producer,
+            store_timestamp: self.now_ms,
+            store_host: self.service.identity.store_host,
+            reconsume_times: request.reconsume_times,
+            prepared_transaction_offset: 0,
+            body: request.body,
+            properties: "",
+            queue_offset: 0,
+            physical_offset: 0,
+        }
     }
 
     /// Fills `scratch.stored` and keeps the unique key, which is made when the client gave none.
@@ -314,22 +323,7 @@ impl<'a> Sending<'a> {
         if request.body.is_empty() || whole > i64::from(self.config.max_message_size) {
             return Err(Refusal::thrown(format!("message body size exceeded: {whole} bytes in the batch")));
         }
-        let outer = record::Message {
-            topic: &topic.topic_name,
-            queue_id,
-            flag: 0,
-            sys_flag,
-            born_timestamp: request.born_timestamp,
-            born_host: self.producer,
-            store_timestamp: self.now_ms,
-            store_host: self.service.identity.store_host,
-            reconsume_times: request.reconsume_times,
-            prepared_transaction_offset: 0,
-            body: &[],
-            properties: "",
-            queue_offset: 0,
-            physical_offset: 0,
-        };
+        let outer = record::Message { sys_flag, ..self.message_of(request, &topic.topic_name, queue_id) };
         let queue = topic.queue(&self.service.store, queue_id);
         let added = self.scratch.batch.group(|records| {
             batch::iter(request.body).try_for_each(|inner| {
