@@ -39,7 +39,7 @@ const WRITE_SLICE: usize = 256;
 /// Steps of a chain under one hold of the lock; the writer waits at most that long.
 const WALK_SLICE: u32 = 1024;
 /// Entries whose slots are asked for before their turn: slots lie anywhere in twenty megabytes.
-const AHEAD: usize = 8;
+const AHEAD: usize = 24;
 /// Entries whose space is reserved ahead of the writer: 1.3 MB at a time.
 const RESERVE_ENTRIES: u32 = 65_536;
 

@@ -264,10 +264,13 @@ impl QueueTable {
         (queues, removed)
     }
 
-    /// Has dirty queues written to the disk that have at least `least_pages` pages for it. They stay dirty: what is on the disk for good counts
-    /// when all of them are, and forcing thousands of files, each for itself, costs more than the messages in them.
+    /// Has dirty queues written to the disk that have at least `least_pages` pages for it, and as many times more as there are thousands of
+    /// dirty queues: a file costs a request of the disk, however little is written, and all of them are forced in time. They stay
+    /// dirty: what is on the disk for good counts when all of them are.
     pub fn write_out(&self, least_pages: usize) -> io::Result<()> {
+        const THOUSAND: usize = 1000;
         let mut queues = std::mem::take(&mut *self.dirty.lock());
+        let least_pages = least_pages.saturating_mul(1 + queues.len() / THOUSAND);
         let mut due = queues.iter().filter(|queue| queue.dirty_pages() >= least_pages);
         let result = due.try_for_each(|queue| {
             queue.write_out().inspect_err(
