@@ -130,12 +130,12 @@ impl File {
 
     /// Has the pages of `from..to` written, without asking the disk to make that last: only [`sync`](Self::sync) does.
     pub fn write_out(&self, from: u64, to: u64) -> io::Result<()> {
-        effect(&self.path, Effect::WriteOut { from, to }, || platform::write_out(&self.file, from, to))
+        effect(&self.path, Effect::WriteOut { from, to }, || platform::write_out(&self.file, from, to, true))
     }
 
     /// As [`write_out`](Self::write_out), without waiting until they are written.
     pub fn start_write_out(&self, from: u64, to: u64) -> io::Result<()> {
-        effect(&self.path, Effect::WriteOut { from, to }, || platform::start_write_out(&self.file, from, to))
+        effect(&self.path, Effect::WriteOut { from, to }, || platform::write_out(&self.file, from, to, false))
     }
 
     /// Fills `out` from `from`, waiting for the disk.
@@ -191,6 +191,14 @@ impl File {
 /// Forces bytes of a map of the file `path` to the disk by `run`.
 pub(crate) fn sync_map(path: &Path, from: usize, to: usize, run: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
     effect(path, Effect::Sync { from: from as u64, to: to as u64 }, run)
+}
+
+/// What is not there need not be removed, and what it held not be written.
+pub(crate) fn unless_gone(done: io::Result<()>) -> io::Result<()> {
+    match done {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        other => other,
+    }
 }
 
 /// All bytes of a file.

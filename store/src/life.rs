@@ -130,37 +130,42 @@ impl Inner {
 
     /// Forces everything to the disk.
     pub fn flush_everything(&self) -> Result<(), NotWritable> {
-        self.flush_log()?;
-        self.dispatch.drain_all();
-        self.flush_queues(0)?;
+        self.flush_log_and_queues()?;
         let failed =
             |reason: String| NotWritable::FlushFailed { file: self.checkpoint.path().display().to_string(), reason };
         self.checkpoint.flush().map_err(|error| failed(error.to_string()))
     }
 
-    /// Forces the consume queues to the disk; with `least_pages` those that have so many dirty ones are only written to it. As with the log, a flush that failed proves nothing
-    /// when it is tried again, and the checkpoint must not vouch for it.
-    fn flush_queues(&self, least_pages: usize) -> Result<(), NotWritable> {
+    fn flush_log_and_queues(&self) -> Result<(), NotWritable> {
+        self.flush_log()?;
+        self.dispatch.drain_all();
+        self.flush_queues()
+    }
+
+    /// Forces the consume queues to the disk, and says so in the checkpoint.
+    fn flush_queues(&self) -> Result<(), NotWritable> {
+        self.at_queues(|| {
+            let (newest, end) = (self.dispatch.last_timestamp(), self.dispatch.end());
+            self.queues.flush()?;
+            self.checkpoint.raise_logics_timestamp(newest);
+            self.queues_flushed.fetch_max(end, Ordering::AcqRel);
+            Ok(())
+        })
+    }
+
+    /// Does something to the files of the consume queues. As with the log, a flush that failed proves nothing when it is tried again, and the
+    /// checkpoint must not vouch for it.
+    fn at_queues(&self, work: impl FnOnce() -> io::Result<()>) -> Result<(), NotWritable> {
         let _one = self.queue_flushing.lock();
         if let Some(why) = self.waiters.failure() {
             return Err(why.clone());
         }
-        let (newest, end) = (self.dispatch.last_timestamp(), self.dispatch.end());
-        let forced = least_pages == 0;
-        match if forced { self.queues.flush() } else { self.queues.write_out(least_pages) } {
-            Ok(()) if forced => {
-                self.checkpoint.raise_logics_timestamp(newest);
-                self.queues_flushed.fetch_max(end, Ordering::AcqRel);
-            }
-            Ok(()) => {}
-            Err(error) => {
-                let file = self.queues.dir.display().to_string();
-                let why = NotWritable::FlushFailed { file, reason: error.to_string() };
-                self.waiters.fail(why.clone());
-                return Err(why);
-            }
-        }
-        Ok(())
+        work().map_err(|error| {
+            let file = self.queues.dir.display().to_string();
+            let why = NotWritable::FlushFailed { file, reason: error.to_string() };
+            self.waiters.fail(why.clone());
+            why
+        })
     }
 
     /// The units of all records before `end` are on the disk when this returns. Long since, mostly.
@@ -168,9 +173,7 @@ impl Inner {
         if self.queues_flushed.load(Ordering::Acquire) >= end {
             return Ok(());
         }
-        self.flush_log().map_err(io::Error::other)?;
-        self.dispatch.drain_all();
-        self.flush_queues(0).map_err(io::Error::other)?;
+        self.flush_log_and_queues().map_err(io::Error::other)?;
         if self.queues_flushed.load(Ordering::Acquire) < end {
             return Err(io::Error::other(format!("not all records before {end} are in their consume queues")));
         }
@@ -220,8 +223,12 @@ impl Inner {
                 self.dispatch.drain_all();
             }
             let thorough = last.elapsed() >= self.options.queue_flush_thorough;
-            let least = if thorough { 0 } else { self.options.queue_flush_least_pages as usize };
-            if self.flush_queues(least).is_err() {
+            let least = self.options.queue_flush_least_pages as usize;
+            let done = match thorough || least == 0 {
+                true => self.flush_queues(),
+                false => self.at_queues(|| self.queues.write_out(least)),
+            };
+            if done.is_err() {
                 return;
             }
             if thorough {

@@ -294,38 +294,22 @@ pub(crate) fn write_at(file: &File, bytes: &[u8], offset: u64) -> io::Result<()>
     }
 }
 
-/// Writes the dirty pages of `from..to` to the disk and waits until they are there, if only in the disk's own memory. Does nothing where
-/// the system knows no such call.
-pub(crate) fn write_out(file: &File, from: u64, to: u64) -> io::Result<()> {
-    #[cfg(target_os = "linux")]
-    const ALL: libc::c_uint =
-        libc::SYNC_FILE_RANGE_WAIT_BEFORE | libc::SYNC_FILE_RANGE_WRITE | libc::SYNC_FILE_RANGE_WAIT_AFTER;
-    #[cfg(not(target_os = "linux"))]
-    const ALL: u32 = 0;
-    sync_range(file, from, to, ALL)
-}
-
-/// As [`write_out`], without waiting. An error of the disk is told by the next flush of the file.
-pub(crate) fn start_write_out(file: &File, from: u64, to: u64) -> io::Result<()> {
-    #[cfg(target_os = "linux")]
-    const START: libc::c_uint = libc::SYNC_FILE_RANGE_WRITE;
-    #[cfg(not(target_os = "linux"))]
-    const START: u32 = 0;
-    sync_range(file, from, to, START)
-}
-
-fn sync_range(file: &File, from: u64, to: u64, how: u32) -> io::Result<()> {
+/// Writes the dirty pages of `from..to` to the disk, and waits, if it shall, until they are there, if only in the disk's own memory. Who
+/// does not wait is told of an error of the disk by the next flush of the file. Does nothing where the system knows no such call.
+pub(crate) fn write_out(file: &File, from: u64, to: u64, wait: bool) -> io::Result<()> {
     #[cfg(target_os = "linux")]
     {
+        use libc::{SYNC_FILE_RANGE_WAIT_AFTER, SYNC_FILE_RANGE_WAIT_BEFORE, SYNC_FILE_RANGE_WRITE};
         use std::os::fd::AsRawFd;
+        let waits = if wait { SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WAIT_AFTER } else { 0 };
         let (from, len) = (from as i64, to.saturating_sub(from) as i64);
         // SAFETY: the file is open while it is borrowed, and no memory is touched.
-        if unsafe { libc::sync_file_range(file.as_raw_fd(), from, len, how) } != 0 {
+        if unsafe { libc::sync_file_range(file.as_raw_fd(), from, len, SYNC_FILE_RANGE_WRITE | waits) } != 0 {
             return Err(io::Error::last_os_error());
         }
     }
     #[cfg(not(target_os = "linux"))]
-    let _ = (file, from, to, how);
+    let _ = (file, from, to, wait);
     Ok(())
 }
 

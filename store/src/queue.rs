@@ -16,6 +16,7 @@ pub(crate) mod restore;
 mod table;
 pub(crate) mod time;
 
+use crate::disk;
 use crate::open_files::OpenFiles;
 use crate::options::UNIT_BYTES;
 use crate::platform::{Map, MapWriter, PAGE};
@@ -280,10 +281,10 @@ impl Queue {
             return Ok(());
         }
         while let Some(file) = files.pop_back() {
-            crate::disk::remove_file(&file.path())?;
+            disk::remove_file(&file.path())?;
         }
         // For good: units that come back with a power cut would lead to other records.
-        crate::disk::sync_dir(&self.dir)
+        disk::sync_dir(&self.dir)
     }
 
     /// Removes all units and files; the next record gets the first offset. At start.
@@ -333,7 +334,7 @@ impl Queue {
         let existing = self.files.read().iter().find(|file| file.base == base).cloned();
         let path = self.dir.join(crate::log::segment::file_name(base));
         if existing.is_none() {
-            crate::disk::create_dir_all(&self.dir)?;
+            disk::create_dir_all(&self.dir)?;
         }
         let map = files::open_map(&path, self.file_bytes, at)?;
         let file = Arc::new(QueueFile::new(base, self.dir.clone(), self.me.clone(), Some(map.map().clone())));
@@ -457,9 +458,8 @@ impl Queue {
     pub fn write_out(&self) -> io::Result<()> {
         let max = self.unit_max();
         self.each_file(self.given(), max, |file, from, to| {
-            let written =
-                crate::disk::File::open(&file.path()).and_then(|file| file.start_write_out(from as u64, to as u64));
-            written.or_else(unless_gone)
+            let file = disk::File::open(&file.path());
+            disk::unless_gone(file.and_then(|file| file.start_write_out(from as u64, to as u64)))
         })?;
         self.written_out.fetch_max(max, Ordering::Relaxed);
         Ok(())
@@ -476,7 +476,7 @@ impl Queue {
         self.extension.as_ref().map_or(Ok(()), |extension| extension.flush())?;
         self.each_file(self.flushed.load(Ordering::Relaxed), max, |file, from, to| match self.map_of(file) {
             Ok(map) => map.sync(from, to),
-            Err(error) => unless_gone(error),
+            Err(error) => disk::unless_gone(Err(error)),
         })?;
         self.flushed.fetch_max(max, Ordering::Relaxed);
         Ok(())
@@ -517,19 +517,7 @@ impl Queue {
         self.span.set(0, 0);
         self.files.write().clear();
         self.extension.as_ref().map_or(Ok(()), |extension| extension.remove())?;
-        match crate::disk::remove_dir_all(&self.dir) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-            _ => Ok(()),
-        }
-    }
-}
-
-/// What a deleted file held is not needed.
-fn unless_gone(error: io::Error) -> io::Result<()> {
-    if error.kind() == io::ErrorKind::NotFound {
-        Ok(())
-    } else {
-        Err(error)
+        disk::unless_gone(disk::remove_dir_all(&self.dir))
     }
 }
 

@@ -285,11 +285,8 @@ impl Queue {
         self.correct_min(min_physical)?;
         let mut deleted = 0;
         while let Some(first) = self.expired_file() {
-            match disk::remove_file(&first.path()) {
-                // Kept and tried again: were the next one removed before it, the queue would have a hole.
-                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-                _ => {}
-            }
+            // Kept and tried again when it fails: were the next one removed before it, the queue would have a hole.
+            disk::unless_gone(disk::remove_file(&first.path()))?;
             self.files.write().pop_front();
             deleted += 1;
         }

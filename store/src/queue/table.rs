@@ -4,6 +4,7 @@
 //! the append lock.
 use super::extension::{self, Extension};
 use super::{Form, Queue};
+use crate::disk::unless_gone;
 use crate::error::OpenError;
 use crate::known::Listed;
 use crate::open_files::OpenFiles;
@@ -225,12 +226,12 @@ impl QueueTable {
             queue.remove()?;
         }
         let dir = if self.form_of(topic) == Form::Batch { &self.batch_dir } else { &self.dir };
-        let removed = found(crate::disk::remove_dir(&dir.join(topic)));
+        let removed = unless_gone(crate::disk::remove_dir(&dir.join(topic)));
         // A power cut can have left extensions of queues that are not there.
         let extensions = self.extensions.as_ref().map(|(dir, _)| crate::disk::remove_dir_all(&dir.join(topic)));
         // Made again, it may be of the other type.
         self.batch_topics.write().remove(topic);
-        removed.and(found(extensions.unwrap_or(Ok(()))))
+        removed.and(unless_gone(extensions.unwrap_or(Ok(()))))
     }
 
     /// Removes the queues that `gone` wants, with their files; returns how many. A topic without queues is left out too.
@@ -311,14 +312,6 @@ impl QueueTable {
 fn next_id() -> u64 {
     static IDS: AtomicU64 = AtomicU64::new(0);
     IDS.fetch_add(1, Ordering::Relaxed)
-}
-
-/// What is not there need not be removed.
-fn found(removed: io::Result<()>) -> io::Result<()> {
-    match removed {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        other => other,
-    }
 }
 
 /// The folders in `dir`, by name; none when it does not exist.
