@@ -3,6 +3,7 @@
 //! A batch is scratch space: it is filled, appended and cleared, and keeps its memory. It may be appended to any store; the queue
 //! handles of its records are looked up before the append lock is taken.
 use crate::error::AppendError;
+use crate::log::{Descriptor, Pending};
 use crate::options::RECORD_EXTRA_BYTES_MAX;
 use crate::queue::{Queue, QueueTable, Reading};
 use crate::types::RecordResult;
@@ -116,11 +117,13 @@ impl QueueHandle {
 pub struct AppendBatch {
     pub(crate) bytes: Vec<u8>,
     pub(crate) entries: Vec<Entry>,
-    /// The queues of the records, one for each stretch of neighbours that have the same. The append takes them.
+    /// The queues of the records, one for each stretch of neighbours that have the same; behind `used` those of the records before the
+    /// last [`clear`](Self::clear), for who pushes to the same ones again.
     pub(crate) queues: Vec<Arc<Queue>>,
+    used: usize,
     pub(crate) results: Vec<RecordResult>,
-    /// An append has taken the queues; the next one looks for all of them.
-    taken: bool,
+    /// What the last append put into the consume queues itself, for their listener.
+    pub(crate) placed: Vec<Descriptor>,
     /// Bytes of the longest group.
     longest: usize,
     max_message_size: usize,
@@ -140,8 +143,9 @@ impl AppendBatch {
 
     /// An empty batch that refuses bodies longer than `max_message_size` bytes.
     pub fn with_max_message_size(max_message_size: usize) -> Self {
-        let (bytes, entries, queues, results) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        Self { bytes, entries, queues, results, taken: false, longest: 0, max_message_size }
+        let (bytes, entries, queues) = (Vec::new(), Vec::new(), Vec::new());
+        let (results, placed) = (Vec::new(), Vec::new());
+        Self { bytes, entries, queues, used: 0, results, placed, longest: 0, max_message_size }
     }
 
     /// Changes the longest body allowed.
@@ -153,9 +157,8 @@ impl AppendBatch {
     pub fn clear(&mut self) {
         self.bytes.clear();
         self.entries.clear();
-        self.queues.clear();
-        self.results.clear();
-        (self.taken, self.longest) = (false, 0);
+        self.forget_results();
+        (self.used, self.longest) = (0, 0);
     }
 
     /// Records in the batch.
@@ -188,10 +191,25 @@ impl AppendBatch {
     /// As [`push`](Self::push), for a message to this very queue.
     pub fn push_to(&mut self, queue: &QueueHandle, message: &Message) -> Result<(), AppendError> {
         debug_assert_eq!((&*queue.0.topic, queue.0.id), (message.topic, message.queue_id));
-        if !self.queues.last().is_some_and(|last| Arc::ptr_eq(last, &queue.0)) {
-            self.queues.push(queue.0.clone());
+        if !self.queues().last().is_some_and(|last| Arc::ptr_eq(last, &queue.0)) {
+            self.use_queue(&queue.0);
         }
-        self.add(message, (self.queues.len() - 1) as u32)
+        self.add(message, (self.used - 1) as u32)
+    }
+
+    /// The queues of the records.
+    pub(crate) fn queues(&self) -> &[Arc<Queue>] {
+        &self.queues[..self.used]
+    }
+
+    /// Adds a queue, without counting its users anew when it stands in that place already.
+    #[inline]
+    fn use_queue(&mut self, queue: &Arc<Queue>) {
+        if !self.queues.get(self.used).is_some_and(|known| Arc::ptr_eq(known, queue)) {
+            self.queues.truncate(self.used);
+            self.queues.push(queue.clone());
+        }
+        self.used += 1;
     }
 
     fn add(&mut self, message: &Message, queue: u32) -> Result<(), AppendError> {
@@ -241,9 +259,16 @@ impl AppendBatch {
         Ok(count)
     }
 
+    /// Leaves what was placed, from `from` on, to whoever dispatches.
+    pub(crate) fn leave(&mut self, from: usize, pending: &mut Pending) {
+        let Self { placed, queues, used, .. } = self;
+        pending.add(placed.drain(from..), &queues[..*used]);
+    }
+
     /// Forgets what an earlier append did with these records.
     pub(crate) fn forget_results(&mut self) {
         self.results.clear();
+        self.placed.clear();
     }
 
     /// The first group of more than `max` bytes.
@@ -267,12 +292,13 @@ impl AppendBatch {
 
     /// Looks up the queues of the records that have none yet; neighbours for the same queue share the look-up.
     pub(crate) fn find_queues(&mut self, table: &QueueTable) {
-        let Self { bytes, entries, queues, taken, .. } = self;
-        if std::mem::replace(taken, true) || queues.iter().any(|queue| !table.has(queue)) {
-            entries.iter_mut().for_each(|entry| entry.queue = UNKNOWN);
-            queues.clear();
+        if self.queues().iter().any(|queue| !table.has(queue)) {
+            self.entries.iter_mut().for_each(|entry| entry.queue = UNKNOWN);
+            self.used = 0;
         }
-        let Some(first) = entries.iter().position(|entry| entry.queue == UNKNOWN) else { return };
+        let Some(first) = self.entries.iter().position(|entry| entry.queue == UNKNOWN) else { return };
+        self.queues.truncate(self.used);
+        let Self { bytes, entries, queues, .. } = self;
         let mut reading = table.read();
         let mut rest = &mut entries[first..];
         while !rest.is_empty() {
@@ -283,6 +309,7 @@ impl AppendBatch {
                 reading.pause(|| _ = table.find_or_create(topic, id));
             }
         }
+        self.used = self.queues.len();
     }
 
     /// The topic of a record of the batch.
@@ -394,9 +421,8 @@ mod tests {
         batch.push(&message(4)).unwrap();
         let mut found = |table: &QueueTable| {
             batch.find_queues(table);
-            let of = |entry: &Entry| batch.queues[entry.queue as usize].clone();
+            let of = |entry: &Entry| batch.queues()[entry.queue as usize].clone();
             let found: Vec<_> = batch.entries.iter().map(of).collect();
-            batch.queues.clear();
             assert!(found.iter().all(|queue| table.has(queue)));
             assert_eq!(found.iter().map(|queue| queue.id).collect::<Vec<_>>(), [4, 3, 3, 4]);
             found[1].clone()
@@ -410,7 +436,7 @@ mod tests {
         batch.clear();
         batch.push_to(&handle, &message(3)).unwrap();
         batch.find_queues(&one);
-        assert!(!Arc::ptr_eq(&handle.0, &batch.queues[0]), "it was removed");
-        assert!(Arc::ptr_eq(&batch.queues[0], &one.find("topic", 3).unwrap()));
+        assert!(!Arc::ptr_eq(&handle.0, &batch.queues()[0]), "it was removed");
+        assert!(Arc::ptr_eq(&batch.queues()[0], &one.find("topic", 3).unwrap()));
     }
 }

@@ -1,8 +1,12 @@
 //! Dispatch: from the log to consume queues, index and listener, in the order of the log.
 //!
-//! There is no dispatch thread. Whoever appended (or, with synchronous flush, flushed) drains what is pending; when
-//! another thread is at it, that one drains for both. Lock: `state`. The append lock is taken under it for a moment to fetch what
-//! is pending; an appender, who has that lock, only tries `state`.
+//! There is no dispatch thread. An appender puts his records into their queues while he has the append lock, where that takes no time
+//! and nothing is left to be put before them. Else, and with synchronous flush, he leaves them, and whoever appended (or flushed) drains
+//! what is left; when another thread is at it, that one drains for both.
+//!
+//! Lock: `state`, of those who drain. The append lock is taken under it for a moment to fetch what is left. Who may put units and store
+//! how far dispatch has come: the holder of `state` while something is left, else the holder of the append lock.
+use crate::batch::AppendBatch;
 use crate::error::NotWritable;
 use crate::index::IndexService;
 use crate::log::{Descriptor, Log, Pending};
@@ -17,6 +21,9 @@ use std::sync::Arc;
 /// Records that may wait for dispatch before an appender waits as well, and takes its turn: so the memory of what waits is
 /// bounded, and no thread works for the others for ever.
 const BACKLOG_MAX: u64 = 4096;
+
+/// Records that are put under the append lock by who drains, so that nothing is left when the next appender gets it.
+const LAST_FEW: usize = 64;
 
 /// Queues whose next place is asked for before their turn: what an append to thousands of queues touches is never near.
 const AHEAD: usize = 8;
@@ -39,13 +46,10 @@ impl State {
     }
 }
 
-/// The right to dispatch, and what was taken for it.
-pub(crate) struct Turn<'a>(MutexGuard<'a, State>);
-
-/// How far dispatch has come. Stored under `state`.
+/// How far dispatch has come.
 struct Progress {
-    /// Descriptors done since the start.
-    handled: AtomicU64,
+    /// Descriptors done since the start, of those that were left. Stored after the others, under `state`.
+    drained: AtomicU64,
     /// End of the last dispatched record.
     end: AtomicI64,
     /// Its store time.
@@ -79,7 +83,7 @@ impl Dispatch {
         follows_flush: bool,
     ) -> Self {
         let progress = Progress {
-            handled: AtomicU64::new(0),
+            drained: AtomicU64::new(0),
             end: AtomicI64::new(log.written()),
             last_timestamp: AtomicI64::new(log.last_timestamp()),
             last_record: AtomicI64::new(log.opened_last_record),
@@ -112,15 +116,15 @@ impl Dispatch {
         Some(self.progress.last_record.load(Ordering::Acquire)).filter(|last| *last >= 0)
     }
 
-    /// True when everything that was appended is dispatched.
+    /// True when nothing is left to be dispatched; an appender may be at it still.
     pub fn is_idle(&self) -> bool {
         self.backlog() == 0
     }
 
     fn backlog(&self) -> u64 {
-        // What is handled was pushed before: read in this order the difference is never negative.
-        let handled = self.progress.handled.load(Ordering::Acquire);
-        self.log.pushed().saturating_sub(handled)
+        // What is drained was left before: read in this order the difference is never negative.
+        let drained = self.progress.drained.load(Ordering::Acquire);
+        self.log.left().saturating_sub(drained)
     }
 
     /// Why consume queues cannot be written.
@@ -132,26 +136,36 @@ impl Dispatch {
         }
     }
 
-    /// Takes what is pending, for an appender who has the append lock, unless another thread is dispatching.
-    pub fn take_turn(&self, pending: &mut Pending) -> Option<Turn<'_>> {
-        let mut state = self.state.try_lock()?;
-        if state.done == state.pending.descriptors.len() {
-            state.take(pending);
+    /// Puts what an appender, who has the append lock, has placed in `batch` from `from` on. What he should not stay for goes from there
+    /// into `pending`; of the rest he [tells](Self::tell) when he has given the lock back.
+    pub fn take(&self, pending: &mut Pending, batch: &mut AppendBatch, from: usize) {
+        let may = !self.follows_flush && self.is_idle();
+        let done = if may { self.put_at_once(batch.queues(), &batch.placed[from..]) } else { 0 };
+        let left = batch.placed.len() - from - done;
+        if left > 0 {
+            self.log.count_left(left);
+            batch.leave(from + done, pending);
         }
-        Some(Turn(state))
     }
 
-    /// The turn of a thread that has appended before, if it gets it or has to take it.
-    fn next_turn(&self) -> Option<Turn<'_>> {
-        // Pairs with the fence in `drain`: either we get the lock, or its holder sees what we appended.
+    /// Tells the listener of records that can be read now.
+    pub fn tell(&self, queues: &[Arc<Queue>], records: &[Descriptor]) {
+        if !records.is_empty() {
+            self.listener.arrived(Arrivals { queues, records });
+        }
+    }
+
+    /// The turn of a thread that has left records, if it gets it or has to take it.
+    fn next_turn(&self) -> Option<MutexGuard<'_, State>> {
+        // Pairs with the fence in `drain`: either we get the lock, or its holder sees what we left.
         fence(Ordering::SeqCst);
         let state = self.state.try_lock();
-        state.or_else(|| (self.backlog() > BACKLOG_MAX).then(|| self.state.lock())).map(Turn)
+        state.or_else(|| (self.backlog() > BACKLOG_MAX).then(|| self.state.lock()))
     }
 
-    /// Dispatches all that is there, unless another thread is doing it and will see it. Not with synchronous flush.
-    pub fn drain(&self, mut turn: Option<Turn<'_>>) {
-        while let Some(Turn(mut state)) = turn.take().or_else(|| self.next_turn()) {
+    /// Dispatches all that is left, unless another thread is doing it and will see it. Not with synchronous flush.
+    pub fn drain(&self) {
+        while let Some(mut state) = self.next_turn() {
             self.round(&mut state);
             // An appender that waits takes over.
             MutexGuard::unlock_fair(state);
@@ -169,66 +183,77 @@ impl Dispatch {
         while self.round(&mut state) {}
     }
 
-    /// Nothing is written from now on.
+    /// Nothing is written from now on. Appends have ended.
     pub fn stop(&self) {
         self.state.lock().stopped = true;
     }
 
-    /// Dispatches what is pending, and fetches it before when nothing is. True when there may be more.
+    /// Dispatches what was fetched, and fetches what is left before when nothing was. True when there may be more.
     fn round(&self, state: &mut State) -> bool {
         if state.stopped {
             return false;
         }
         if state.done == state.pending.descriptors.len() {
-            if self.is_idle() {
-                return false;
-            }
-            self.log.with_pending(|pending| state.take(pending));
+            let mut done = 0;
+            // Also where nothing is left: an appender that is at it has the append lock.
+            self.log.with_pending(|pending| {
+                state.take(pending);
+                let left = &state.pending;
+                if !self.follows_flush && left.descriptors.len() <= LAST_FEW {
+                    done = self.put_at_once(&left.queues, &left.descriptors);
+                    self.count_drained(done);
+                }
+            });
+            self.done(state, done);
         }
-        let (from, descriptors) = (state.done, &state.pending.descriptors[state.done..]);
+        let descriptors = &state.pending.descriptors[state.done..];
         let ready = if self.follows_flush {
             let limit = self.log.flushed();
             descriptors.partition_point(|descriptor| descriptor.end() <= limit)
         } else {
             descriptors.len()
         };
-        let done = self.put(&state.pending.queues, &descriptors[..ready]);
-        self.finish(state, from, from + done);
+        let descriptors = &descriptors[..ready];
+        let done = self.put(&state.pending.queues, descriptors);
+        self.advance(&descriptors[..done]);
+        self.count_drained(done);
+        self.done(state, done);
         done > 0 && done == ready
     }
 
-    /// Writes the units of neighbouring records of one queue together; returns how many records are done.
+    /// The next `count` of the records that were fetched are done, and counted as drained.
+    fn done(&self, state: &mut State, count: usize) {
+        let end = state.done + count;
+        self.tell(&state.pending.queues, &state.pending.descriptors[state.done..end]);
+        state.done = end;
+    }
+
+    fn count_drained(&self, count: usize) {
+        let drained = self.progress.drained.load(Ordering::Relaxed) + count as u64;
+        self.progress.drained.store(drained, Ordering::Release);
+    }
+
+    /// Writes the units of records, under the append lock; returns how many records are done before the first whose unit takes time.
+    fn put_at_once(&self, queues: &[Arc<Queue>], descriptors: &[Descriptor]) -> usize {
+        let done = each_run(queues, descriptors, |queue, run| queue.try_put(units(run)));
+        self.advance(&descriptors[..done]);
+        done
+    }
+
+    /// Writes the units of records; returns how many of these are done.
     fn put(&self, queues: &[Arc<Queue>], descriptors: &[Descriptor]) -> usize {
-        let mut done = 0;
-        let runs = || descriptors.chunk_by(|a, b| a.queue == b.queue);
-        let mut ahead = runs().map(|run| &queues[run[0].queue as usize]);
-        ahead.by_ref().take(AHEAD).for_each(|queue| queue.prefetch_place());
-        for run in runs() {
-            if let Some(queue) = ahead.next() {
-                queue.prefetch_place();
-            }
-            let queue = &queues[run[0].queue as usize];
-            let units = run.iter().filter(|d| d.enters_queue).map(|d| BatchUnit {
-                unit: Unit { physical: d.physical, size: d.size, tags_code: d.tags_code },
-                store_timestamp: d.store_timestamp,
-                base: d.queue_offset,
-                count: d.messages,
-            });
-            let put = queue.put(units);
+        let done = each_run(queues, descriptors, |queue, run| {
+            let put = queue.put(units(run));
             if put.made_dirty {
                 self.queues.flush_later(queue);
             }
             if put.wants_space {
                 self.log.prepare.reserve_later(queue);
             }
-            if let Err(error) = put.result {
-                self.fail(format!("{}/{}", queue.topic, queue.id), &error);
-                // The units before the error are repeated the next time, which does no harm.
-                return done;
-            }
-            done += run.len();
-        }
-        if self.failing.load(Ordering::Relaxed) && done > 0 {
+            // The units before the error are repeated the next time, which does no harm.
+            put.result.map_err(|error| self.fail(format!("{}/{}", queue.topic, queue.id), &error)).is_ok()
+        });
+        if self.failing.load(Ordering::Relaxed) && done > 0 && done == descriptors.len() {
             self.failing.store(false, Ordering::Release);
             tracing::warn!("consume queues can be written again");
         }
@@ -243,9 +268,8 @@ impl Dispatch {
         self.failing.store(true, Ordering::Release);
     }
 
-    /// Tells index and listener about `from..to` of the pending records, which can be read now.
-    fn finish(&self, state: &mut State, from: usize, to: usize) {
-        let descriptors = &state.pending.descriptors[from..to];
+    /// Records whose units are written can be read now: the index follows.
+    fn advance(&self, descriptors: &[Descriptor]) {
         let Some(last) = descriptors.last() else { return };
         let progress = &self.progress;
         progress.last_timestamp.store(last.store_timestamp, Ordering::Release);
@@ -254,9 +278,39 @@ impl Dispatch {
         if let Some(index) = &self.index {
             index.follow(descriptors[0].physical, last.physical);
         }
-        self.listener.arrived(Arrivals { queues: &state.pending.queues, records: descriptors });
-        state.done = to;
-        let handled = progress.handled.load(Ordering::Relaxed) + (to - from) as u64;
-        progress.handled.store(handled, Ordering::Release);
     }
+}
+
+/// The units of the records of one queue.
+fn units(run: &[Descriptor]) -> impl Iterator<Item = BatchUnit> + '_ {
+    run.iter().filter(|d| d.enters_queue).map(|d| BatchUnit {
+        unit: Unit { physical: d.physical, size: d.size, tags_code: d.tags_code },
+        store_timestamp: d.store_timestamp,
+        base: d.queue_offset,
+        count: d.messages,
+    })
+}
+
+/// Gives neighbouring records of one queue to `put`, until that says no; returns how many records are done.
+fn each_run(
+    queues: &[Arc<Queue>],
+    descriptors: &[Descriptor],
+    mut put: impl FnMut(&Arc<Queue>, &[Descriptor]) -> bool,
+) -> usize {
+    let mut done = 0;
+    let runs = || descriptors.chunk_by(|a, b| a.queue == b.queue);
+    let queue_of = |run: &[Descriptor]| &queues[run[0].queue as usize];
+    // The first one is touched at once.
+    let mut ahead = runs().skip(1).map(queue_of);
+    ahead.by_ref().take(AHEAD).for_each(|queue| queue.prefetch_place());
+    for run in runs() {
+        if let Some(queue) = ahead.next() {
+            queue.prefetch_place();
+        }
+        if !put(queue_of(run), run) {
+            break;
+        }
+        done += run.len();
+    }
+    done
 }

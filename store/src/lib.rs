@@ -5,6 +5,7 @@
 
 mod batch;
 pub mod checkpoint;
+mod clock;
 pub mod config_file;
 mod disk;
 mod dispatch;

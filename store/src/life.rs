@@ -2,14 +2,15 @@
 //!
 //! Threads, all ended by [`Life`]: `log-prepare` (segments and pages ahead), `log-flush`, `flush-watch` (deadlines of those who
 //! wait for a flush; synchronous flush only), `queue-flush` (consume queues and checkpoint), the index's and retention's own.
+use crate::batch::AppendBatch;
 use crate::checkpoint::Checkpoint;
 use crate::disk::{self, File};
-use crate::dispatch::{Dispatch, Turn};
+use crate::dispatch::Dispatch;
 use crate::error::{NotWritable, OpenError, ShutdownError};
 use crate::index::IndexService;
 use crate::known::Known;
 use crate::log::flush::Waiters;
-use crate::log::{Log, Pending};
+use crate::log::Log;
 use crate::open_files::OpenFiles;
 use crate::options::{FlushMode, StoreOptions};
 use crate::queue::extension::{END_MARK_BYTES, EXTENSION_UNIT_BYTES};
@@ -87,21 +88,18 @@ impl Inner {
         self.dispatch.failure().map_or(Ok(()), Err)
     }
 
-    /// Takes the turn to dispatch, for an appender who has the append lock; with synchronous flush nobody does.
-    pub fn take_turn(&self, pending: &mut Pending) -> Option<Turn<'_>> {
-        if self.is_sync() {
-            None
-        } else {
-            self.dispatch.take_turn(pending)
-        }
-    }
-
-    /// Flush and dispatch follow an append.
-    pub fn after_append(&self, turn: Option<Turn<'_>>) {
+    /// Flush and dispatch follow an append, of a batch or of raw bytes.
+    pub fn after_append(&self, batch: Option<&AppendBatch>) {
         if self.is_sync() {
             self.waiters.kick();
-        } else {
-            self.dispatch.drain(turn);
+            return;
+        }
+        let all_placed = batch.is_some_and(|batch| batch.placed.len() == batch.results.len());
+        if let Some(batch) = batch {
+            self.dispatch.tell(batch.queues(), &batch.placed);
+        }
+        if !all_placed {
+            self.dispatch.drain();
         }
     }
 

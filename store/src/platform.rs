@@ -18,6 +18,8 @@ use std::fs::File;
 use std::io;
 use std::ops::Range;
 use std::path::Path;
+#[cfg(target_arch = "x86_64")]
+use std::sync::atomic::AtomicU8;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::Arc;
 
@@ -256,6 +258,38 @@ pub(crate) fn prefetch(address: *const u8) {
     }
     #[cfg(not(target_arch = "x86_64"))]
     let _ = address;
+}
+
+/// What the processor has counted, at the same rate since it was switched on; None where it has no such count, or the rate may change.
+#[inline]
+pub(crate) fn ticks() -> Option<u64> {
+    #[cfg(target_arch = "x86_64")]
+    {
+        /// Whether the rate is constant: 0 when that is not known, 1 for yes, 2 for no.
+        static CONSTANT: AtomicU8 = AtomicU8::new(0);
+        let constant = match CONSTANT.load(Ordering::Relaxed) {
+            0 => {
+                let constant = if ticks_are_constant() { 1 } else { 2 };
+                CONSTANT.store(constant, Ordering::Relaxed);
+                constant
+            }
+            known => known,
+        };
+        // SAFETY: every processor of this architecture has the instruction, which touches no memory.
+        (constant == 1).then(|| unsafe { std::arch::x86_64::_rdtsc() })
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    None
+}
+
+/// Whether the processor says that it counts at the same rate whatever it does.
+#[cfg(target_arch = "x86_64")]
+fn ticks_are_constant() -> bool {
+    const EXTENDED: u32 = 0x8000_0000;
+    const POWER: u32 = 0x8000_0007;
+    const INVARIANT: u32 = 1 << 8;
+    let ask = std::arch::x86_64::__cpuid;
+    ask(EXTENDED).eax >= POWER && ask(POWER).edx & INVARIANT != 0
 }
 
 /// As [`prefetch`], for all lines of a value, which need not be there any more.

@@ -49,7 +49,7 @@ fn coarse_ms() -> u32 {
     }
     #[cfg(not(target_os = "linux"))]
     {
-        crate::index::now_ms() as u32
+        crate::clock::now_ms() as u32
     }
 }
 

@@ -15,7 +15,8 @@ use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
 
-use crate::index::{now_ms, platform};
+use crate::clock::now_ms;
+use crate::index::platform;
 
 /// Passes in which expired segments go at any hour after a request, as many as the reference makes.
 const PASSES_ON_REQUEST: u32 = 20;

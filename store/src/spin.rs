@@ -5,22 +5,20 @@
 use parking_lot::{Mutex, MutexGuard};
 use std::ops::Deref;
 
-/// Looks before the thread goes to sleep: some ten microseconds.
+/// Looks before the thread goes to sleep: some tens of microseconds.
 const LOOKS: u32 = 64;
-/// Pauses between two looks, at most. They double: who has the lock takes it again meanwhile, and finds what it protects in its own
+/// Pauses between two looks, about half a microsecond: who has the lock takes it again meanwhile, and finds what it protects in its own
 /// cache. Were it given from one processor to the other with every record, each would wait for the lines of the other.
-const PAUSES_MAX: u32 = 16;
+const PAUSES: u32 = 32;
 
 /// Locks `mutex`.
 #[inline]
 pub(crate) fn lock_soon<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    let mut pauses = 1;
     for _ in 0..LOOKS {
         if let Some(guard) = mutex.try_lock() {
             return guard;
         }
-        (0..pauses).for_each(|_| std::hint::spin_loop());
-        pauses = (2 * pauses).min(PAUSES_MAX);
+        (0..PAUSES).for_each(|_| std::hint::spin_loop());
     }
     mutex.lock()
 }

@@ -51,10 +51,9 @@ impl Store {
         batch.forget_results();
         inner.writable()?;
         batch.find_queues(&inner.queues);
-        let mut turn = None;
-        let outcome = inner.log.append(batch, &inner.options.delay_levels, |pending| turn = inner.take_turn(pending));
-        batch.queues.clear();
-        inner.after_append(turn);
+        let dispatch = |pending: &mut _, batch: &mut _, from| inner.dispatch.take(pending, batch, from);
+        let outcome = inner.log.append(batch, &inner.options.delay_levels, dispatch);
+        inner.after_append(Some(batch));
         outcome?;
         Ok(append_result(batch, &inner.log))
     }
@@ -276,9 +275,9 @@ impl Store {
     /// Counters.
     pub fn stats(&self) -> StoreStats {
         let inner = &self.inner;
-        let (bytes_appended, flushes) = inner.log.counters();
+        let (records_appended, bytes_appended, flushes) = inner.log.counters();
         StoreStats {
-            records_appended: inner.log.pushed(),
+            records_appended,
             bytes_appended,
             flushes,
             reads: inner.reads.load(Ordering::Relaxed),

@@ -216,9 +216,10 @@ impl<'a> Arrivals<'a> {
     }
 }
 
-/// Told about every record that becomes readable, once, in order per queue.
+/// Told about every record that becomes readable, once.
 pub trait ArrivalListener: Send + Sync {
-    /// Called after the units are visible, from whichever thread dispatches. Must not block and must not call
+    /// Called after the units are visible, from whichever thread dispatches. The records of one call are in the order of the log; calls
+    /// of several threads may come in another order than theirs. Must not block and must not call
     /// [`crate::Store::append`].
     fn arrived(&self, arrivals: Arrivals<'_>);
 }

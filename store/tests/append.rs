@@ -6,6 +6,7 @@ use common::{append, bodies, message, open, tiny, Model, Recorder, SEGMENT};
 use ferromq_protocol::record::{self, RecordError};
 use ferromq_protocol::sysflag;
 use ferromq_store::{AppendBatch, AppendError, GetRequest, GetStatus, MatchAll, Store};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Barrier};
 use std::thread;
 
@@ -160,8 +161,8 @@ fn transaction_records_enter_queues_when_committed() {
     store.shutdown().unwrap();
 }
 
-/// Four threads append to shared queues: no offset is missing or given twice, and the listener hears each record once, in
-/// the order of its queue.
+/// Four threads append to shared queues, which are flushed all the while: no offset is missing or given twice, and the listener hears
+/// each record once.
 #[test]
 fn offsets_have_no_gap_under_concurrency() {
     const THREADS: usize = 4;
@@ -187,11 +188,22 @@ fn offsets_have_no_gap_under_concurrency() {
         given
     };
     let append_some = &append_some;
+    let appended = AtomicBool::new(false);
     let given: Vec<(i32, i64)> = thread::scope(|scope| {
+        // A queue that was flushed gets its next unit from who drains, not from the appender.
+        scope.spawn(|| {
+            while !appended.load(Ordering::Relaxed) {
+                store.flush().unwrap();
+            }
+        });
         let threads: Vec<_> = (0..THREADS).map(|thread| scope.spawn(move || append_some(thread))).collect();
-        threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect()
+        let ended: Vec<_> = threads.into_iter().map(thread::ScopedJoinHandle::join).collect();
+        appended.store(true, Ordering::Relaxed);
+        ended.into_iter().flat_map(Result::unwrap).collect()
     });
-    let heard = listener.0.lock().unwrap().clone();
+    let mut heard = listener.0.lock().unwrap().clone();
+    // Once each; the calls of several threads come in any order.
+    heard.values_mut().for_each(|offsets| offsets.sort_unstable());
     for queue in 0..3 {
         let mut offsets: Vec<i64> = given.iter().filter(|(id, _)| *id == queue).map(|(_, offset)| *offset).collect();
         offsets.sort_unstable();

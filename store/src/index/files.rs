@@ -119,7 +119,7 @@ impl IndexFiles {
 
     fn create(&self, last: Option<&IndexFile>) -> Result<Arc<IndexFile>, IndexError> {
         let after = last.map_or(0, IndexFile::name);
-        let first = name_of(crate::index::now_ms()).max(after + 1);
+        let first = name_of(crate::clock::now_ms()).max(after + 1);
         let mut path = self.dir.clone();
         for name in first..first + NAME_TRIES {
             path = self.dir.join(format!("{name:0NAME_DIGITS$}"));

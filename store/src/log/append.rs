@@ -1,6 +1,7 @@
 //! Appending: offsets, patches, one copy, one publication per run of records, all under the append lock.
-use super::{now_ms, Descriptor, Log, Pending, Tail, BLANK_BYTES};
+use super::{Descriptor, Log, Pending, Tail, BLANK_BYTES};
 use crate::batch::AppendBatch;
+use crate::clock::{now_ms, recent_ms};
 use crate::error::{AppendError, NotWritable};
 use crate::spin::lock_soon;
 use crate::types::RecordResult;
@@ -19,23 +20,25 @@ enum Stop {
 
 impl Log {
     /// Appends the records of `batch`, whose queues are set. Results are in the batch; after an error they tell what was
-    /// stored nevertheless. At the end `dispatch` is given what waits for dispatch, under the append lock, and takes it or leaves it.
+    /// stored nevertheless. `dispatch` is given them under the append lock, those in [`AppendBatch::placed`] from some place on, as soon
+    /// as they can be read: it takes them out of there, or leaves there what is dispatched already.
     pub fn append(
         &self,
         batch: &mut AppendBatch,
         delay_levels: &[i64],
-        mut dispatch: impl FnMut(&mut Pending),
+        dispatch: impl Fn(&mut Pending, &mut AppendBatch, usize),
     ) -> Result<(), AppendError> {
         self.check_sizes(batch)?;
         let (mut done, mut deadline, mut watched) = (0, None, false);
         loop {
             // Asked without the lock, which is held for less time than that takes.
-            let clock = now_ms();
+            let clock = recent_ms();
             let (stop, lost) = {
                 let mut tail = lock_soon(&self.tail);
+                let placed_before = batch.placed.len();
                 let stop = self.fill(&mut tail, batch, &mut done, clock, delay_levels);
-                if stop == Stop::Done {
-                    dispatch(&mut tail.pending);
+                if batch.placed.len() > placed_before {
+                    dispatch(&mut tail.pending, batch, placed_before);
                 }
                 watched |= self.growth.is_watched();
                 self.end.held_since.store(0, Ordering::Relaxed);
@@ -96,8 +99,6 @@ impl Log {
         self.end.held_since.store(clock, Ordering::Relaxed);
         tail.last_timestamp = tail.last_timestamp.max(clock);
         let (before, placed_before) = (tail.end(), batch.results.len());
-        // Dispatch took what it was given before.
-        let queues_before = tail.pending.queues.len();
         // Records that were given a place at the end of the segment and are not copied yet.
         let mut run = 0..0;
         let mut stop = Stop::Done;
@@ -117,20 +118,14 @@ impl Log {
                 continue;
             }
             let (at, first_physical) = (batch.entries[*done].at, tail.end() + run.len() as i64);
-            place(tail, batch, *done..*done + count, queues_before, first_physical, delay_levels);
+            place(tail, batch, *done..*done + count, first_physical, delay_levels);
             *done += count;
             run = if run.is_empty() { at..at + bytes } else { run.start..at + bytes };
         }
         if !copy(tail, batch, &mut run) {
             stop = Stop::Broken;
         }
-        let placed = batch.results.len() - placed_before;
-        if stop == Stop::Done {
-            tail.pending.queues.append(&mut batch.queues);
-        } else if placed > 0 {
-            tail.pending.queues.extend_from_slice(&batch.queues);
-        }
-        self.count_pushed(placed);
+        self.count_records(batch.results.len() - placed_before);
         self.publish(tail, before);
         stop
     }
@@ -168,10 +163,16 @@ impl Log {
         self.prepare.segment_taken();
     }
 
-    pub(super) fn count_pushed(&self, count: usize) {
+    pub(super) fn count_records(&self, count: usize) {
+        let records = self.end.records.load(Ordering::Relaxed) + count as u64;
+        self.end.records.store(records, Ordering::Relaxed);
+    }
+
+    /// So many descriptors were left in [`Pending`]. Under the append lock.
+    pub fn count_left(&self, count: usize) {
         // Read by the dispatcher without the append lock.
-        let pushed = self.end.pushed.load(Ordering::Relaxed) + count as u64;
-        self.end.pushed.store(pushed, Ordering::Release);
+        let left = self.end.left.load(Ordering::Relaxed) + count as u64;
+        self.end.left.store(left, Ordering::Release);
     }
 }
 
@@ -195,20 +196,18 @@ fn copy(tail: &mut Tail, batch: &AppendBatch, run: &mut std::ops::Range<usize>) 
     true
 }
 
-/// Gives the records `range` their offsets and times, from `physical` on, and leaves their descriptors for dispatch, where the queues of
-/// the batch will stand from `queues_at` on.
+/// Gives the records `range` their offsets and times, from `physical` on.
 fn place(
     tail: &mut Tail,
     batch: &mut AppendBatch,
     range: std::ops::Range<usize>,
-    queues_at: usize,
     mut physical: i64,
     delay_levels: &[i64],
 ) {
     let store_timestamp = tail.last_timestamp;
-    let AppendBatch { bytes, entries, queues, results, .. } = batch;
+    let AppendBatch { bytes, entries, queues, results, placed, .. } = batch;
     results.reserve(range.len());
-    tail.pending.descriptors.extend(entries[range].iter().map(|entry| {
+    placed.extend(entries[range].iter().map(|entry| {
         let (queue, facts) = (&queues[entry.queue as usize], &entry.facts);
         let queue_offset = if facts.enters_queue { queue.take_offset(facts.messages) } else { 0 };
         let record = &mut bytes[entry.at..entry.at + entry.len as usize];
@@ -220,7 +219,7 @@ fn place(
         results.push(RecordResult { physical_offset, queue_offset, store_timestamp, size });
         physical += i64::from(size);
         Descriptor {
-            queue: queues_at as u32 + entry.queue,
+            queue: entry.queue,
             queue_offset,
             physical: physical_offset,
             size: size as i32,

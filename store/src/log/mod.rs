@@ -17,8 +17,8 @@ pub(crate) mod recover;
 pub(crate) mod segment;
 
 use crate::batch::AppendBatch;
+use crate::clock::now_ms;
 use crate::error::NotWritable;
-use crate::index::now_ms;
 use crate::platform::MapWriter;
 use crate::queue::Queue;
 use crate::spin::{lock_soon, Padded};
@@ -39,7 +39,7 @@ pub(crate) const BLANK_BYTES: usize = 8;
 /// A record that is in the log and not yet in its consume queue.
 #[derive(Debug)]
 pub(crate) struct Descriptor {
-    /// Which of [`Pending::queues`] it goes to.
+    /// Which of the queues beside it, in the batch or in [`Pending::queues`], it goes to.
     pub queue: u32,
     pub queue_offset: i64,
     pub physical: i64,
@@ -57,7 +57,7 @@ impl Descriptor {
     }
 }
 
-/// What appenders leave for dispatch, in the order of the log.
+/// What appenders leave for dispatch, in the order of the log, because they could not put it into the queues themselves.
 #[derive(Debug, Default)]
 pub(crate) struct Pending {
     pub descriptors: Vec<Descriptor>,
@@ -70,6 +70,13 @@ impl Pending {
     pub fn clear(&mut self) {
         self.descriptors.clear();
         self.queues.clear();
+    }
+
+    /// Adds descriptors, whose queues are among `queues`.
+    pub fn add(&mut self, descriptors: impl Iterator<Item = Descriptor>, queues: &[Arc<Queue>]) {
+        let before = self.queues.len() as u32;
+        self.queues.extend_from_slice(queues);
+        self.descriptors.extend(descriptors.map(|each| Descriptor { queue: before + each.queue, ..each }));
     }
 }
 
@@ -105,8 +112,10 @@ struct End {
     last_timestamp: AtomicI64,
     /// When the append lock was taken, milliseconds; 0 while it is free.
     held_since: AtomicI64,
-    /// Descriptors ever put into [`Pending`].
-    pushed: AtomicU64,
+    /// Descriptors ever left in [`Pending`].
+    left: AtomicU64,
+    /// Records ever appended.
+    records: AtomicU64,
     bytes_appended: AtomicU64,
 }
 
@@ -164,7 +173,8 @@ impl Log {
                 written: AtomicI64::new(end),
                 last_timestamp: AtomicI64::new(last_timestamp),
                 held_since: AtomicI64::new(0),
-                pushed: AtomicU64::new(0),
+                left: AtomicU64::new(0),
+                records: AtomicU64::new(0),
                 bytes_appended: AtomicU64::new(0),
             }),
             flushed: AtomicI64::new(end),
@@ -201,13 +211,14 @@ impl Log {
     }
 
     /// Descriptors ever left for dispatch.
-    pub fn pushed(&self) -> u64 {
-        self.end.pushed.load(Ordering::Acquire)
+    pub fn left(&self) -> u64 {
+        self.end.left.load(Ordering::Acquire)
     }
 
-    /// Bytes appended and flushes done since the start.
-    pub fn counters(&self) -> (u64, u64) {
-        (self.end.bytes_appended.load(Ordering::Relaxed), self.flushes.load(Ordering::Relaxed))
+    /// Records and bytes appended, and flushes done, since the start.
+    pub fn counters(&self) -> (u64, u64, u64) {
+        let [records, bytes] = [&self.end.records, &self.end.bytes_appended].map(|count| count.load(Ordering::Relaxed));
+        (records, bytes, self.flushes.load(Ordering::Relaxed))
     }
 
     /// For how long appends have been kept waiting, in milliseconds: the append lock has been held, or the next segment has not been

@@ -94,12 +94,11 @@ impl Log {
             }
         }
         let mut tail = self.tail.lock();
-        self.count_pushed(described.len());
-        for (queue, mut descriptor) in described {
+        self.count_records(described.len());
+        self.count_left(described.len());
+        for (queue, descriptor) in described {
             tail.last_timestamp = tail.last_timestamp.max(descriptor.store_timestamp);
-            descriptor.queue = tail.pending.queues.len() as u32;
-            tail.pending.queues.push(queue);
-            tail.pending.descriptors.push(descriptor);
+            tail.pending.add(std::iter::once(descriptor), &[queue]);
         }
         at
     }

@@ -1,6 +1,7 @@
 //! Units that come to a queue: the usual run of them, and asking for space before it is needed.
 //!
-//! What it is not: any other case is `queue.rs`'s. Threads: the dispatcher puts; the prepare thread reserves. Lock: `writing`.
+//! What it is not: any other case is `queue.rs`'s. Threads: who dispatches puts, and appenders, who have the append lock and hence only
+//! try; the prepare thread reserves. Lock: `writing`.
 use super::batch::{BatchUnit, Form};
 use super::{encode_unit, files, Queue, Writing, RESERVE_BYTES};
 use crate::options::UNIT_BYTES;
@@ -46,6 +47,25 @@ impl Run {
 }
 
 impl Writing {
+    /// Writes a unit of the usual case; false when it is none.
+    #[inline]
+    fn add(&mut self, run: &mut Run, new: &BatchUnit) -> bool {
+        let added = run.takes(new) && self.map.write(run.at, &encode_unit(&new.unit));
+        if added {
+            run.advance(&new.unit);
+        }
+        added
+    }
+
+    /// Units may be written up to here before it is time to ask for the next stretch.
+    #[inline]
+    fn room_unasked(&self, file_bytes: usize) -> usize {
+        if self.asked || self.reserved >= file_bytes {
+            return self.reserved;
+        }
+        self.reserved.saturating_sub(RESERVE_BYTES / 2).max(RESERVE_BYTES - 1).min(self.reserved)
+    }
+
     /// Whether it is time to ask for the next stretch, when units are written up to `at`; then it counts as asked for.
     #[inline]
     fn wants_space(&mut self, at: usize, file_bytes: usize) -> bool {
@@ -78,12 +98,8 @@ impl Queue {
         let (mut done, mut result) = (0, Ok(()));
         let mut run = self.run(writing.as_ref());
         for new in units {
-            let written = run.takes(&new)
-                && writing.as_mut().is_some_and(|writing| writing.map.write(run.at, &encode_unit(&new.unit)));
-            if written {
-                run.advance(&new.unit);
-            } else {
-                self.publish(&mut writing, &run);
+            if !writing.as_mut().is_some_and(|writing| writing.add(&mut run, &new)) {
+                self.publish(writing.as_mut(), &run);
                 result = self.put_unusual(&mut writing, new);
                 run = self.run(writing.as_ref());
             }
@@ -92,12 +108,10 @@ impl Queue {
             }
             done += 1;
         }
-        self.publish(&mut writing, &run);
+        self.publish(writing.as_mut(), &run);
         let mut wants_space = false;
         if let Some(writing) = writing.as_mut() {
-            writing.file.used.set();
             wants_space = writing.wants_space(run.at, self.file_bytes);
-            self.nearby.place.store(writing.map.address(run.at), Ordering::Relaxed);
             // Units that went to a page that is lost are in no file.
             if let Err(error) = writing.map.map().check() {
                 (done, result) = (0, Err(error));
@@ -109,6 +123,19 @@ impl Queue {
             self.dirty.store(true, Ordering::Relaxed);
         }
         Put { result, made_dirty, wants_space }
+    }
+
+    /// As [`put`](Self::put), where that takes no time: all units are of the usual case, and the queue is being written to, so that its
+    /// pages are in memory and whoever flushes it knows of it. False when some are left, or all; those that are not are passed over
+    /// when they are put again.
+    pub fn try_put(&self, mut units: impl Iterator<Item = BatchUnit>) -> bool {
+        let Some(mut writing) = self.writing.try_lock() else { return false };
+        let mut run = self.run(writing.as_ref());
+        let Some(writing) = writing.as_mut().filter(|_| self.dirty.load(Ordering::Relaxed)) else { return false };
+        run.room = run.room.min(writing.room_unasked(self.file_bytes));
+        let all = units.all(|new| writing.add(&mut run, &new));
+        self.publish(Some(writing), &run);
+        all && writing.map.map().check().is_ok()
     }
 
     /// Where the usual case begins, on the way of every message. What was there before the start, or lies before the file, is none.
@@ -124,13 +151,11 @@ impl Queue {
 
     /// Makes the units of a run readable.
     #[inline]
-    fn publish(&self, writing: &mut Option<Writing>, run: &Run) {
-        if run.max == self.max.load(Ordering::Relaxed) {
-            return;
-        }
-        if let Some(writing) = writing {
-            writing.map.publish(run.at);
-        }
+    fn publish(&self, writing: Option<&mut Writing>, run: &Run) {
+        let Some(writing) = writing.filter(|_| run.max != self.max.load(Ordering::Relaxed)) else { return };
+        writing.map.publish(run.at);
+        writing.file.used.set();
+        self.nearby.place.store(writing.map.address(run.at), Ordering::Relaxed);
         self.physical_end.store(run.physical_end, Ordering::Relaxed);
         self.max.store(run.max, Ordering::Release);
     }

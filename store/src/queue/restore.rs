@@ -6,7 +6,7 @@
 //! later change is not listed that way, and is recovered as ever.
 use super::batch::Form;
 use super::Queue;
-use crate::index::now_ms;
+use crate::clock::now_ms;
 use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::time::UNIX_EPOCH;
