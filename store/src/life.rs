@@ -10,6 +10,7 @@ use crate::error::{NotWritable, OpenError, ShutdownError};
 use crate::index::IndexService;
 use crate::known::Known;
 use crate::log::flush::Waiters;
+use crate::log::gather::Gathering;
 use crate::log::Log;
 use crate::open_files::OpenFiles;
 use crate::options::{FlushMode, StoreOptions};
@@ -103,8 +104,8 @@ impl Inner {
         }
     }
 
-    /// Flushes the log, tells those who wait, and lets dispatch follow. Never again after a flush that failed.
-    fn flush_log(&self) -> Result<(), NotWritable> {
+    /// Flushes the log, tells those who wait, and lets dispatch follow; returns how many waited. Never again after a flush that failed.
+    fn flush_log(&self) -> Result<usize, NotWritable> {
         if let Some(why) = self.waiters.failure() {
             return Err(why.clone());
         }
@@ -116,8 +117,7 @@ impl Inner {
                     self.dispatch.drain_all();
                     self.log.notify_growth();
                 }
-                self.waiters.flushed_to(flushed);
-                Ok(())
+                Ok(self.waiters.flushed_to(flushed))
             }
             Err(why) => {
                 self.waiters.fail(why.clone());
@@ -190,18 +190,18 @@ impl Inner {
             FlushMode::Async { interval, least_pages, thorough } => (Some(interval), least_pages, thorough),
             FlushMode::Sync { .. } => (None, 0, Duration::ZERO),
         };
-        let mut last = Instant::now();
+        let (mut last, mut gathering) = (Instant::now(), Gathering::default());
         while self.waiters.wait_for_work(interval) {
             let dirty = self.log.written() - self.log.flushed();
             let due = last.elapsed() >= thorough;
             if dirty == 0 || (dirty < i64::from(least) * PAGE_BYTES && !due) {
                 continue;
             }
+            gathering.wait(&self.waiters);
             last = Instant::now();
             // A failure is remembered: the store refuses appends from then on, and there is nothing more to flush.
-            if self.flush_log().is_err() {
-                return;
-            }
+            let Ok(served) = self.flush_log() else { return };
+            gathering.flushed(last.elapsed(), served, &self.waiters);
         }
     }
 

@@ -9,7 +9,7 @@ use crate::error::NotWritable;
 use crate::types::FlushOutcome;
 use parking_lot::{Condvar, Mutex};
 use std::io;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
@@ -94,6 +94,8 @@ pub(crate) struct Waiters {
     watch: Condvar,
     /// The flush thread has been woken and has not looked yet.
     kicked: AtomicBool,
+    /// How many wait. Stored under `state`.
+    waiting: AtomicUsize,
     /// Set once: the store takes no more writes.
     failed: OnceLock<NotWritable>,
 }
@@ -134,6 +136,7 @@ impl Waiters {
             return done(outcome);
         }
         state.waiters.push(Waiter { end, deadline, done });
+        self.waiting.store(state.waiters.len(), Ordering::Relaxed);
         if state.watching.is_none_or(|at| deadline < at) {
             self.watch.notify_one();
         }
@@ -141,17 +144,22 @@ impl Waiters {
         self.kick();
     }
 
-    /// Tells everybody whose records are on the disk.
-    pub fn flushed_to(&self, flushed: i64) {
-        self.complete(|waiter| (waiter.end <= flushed).then_some(FlushOutcome::Flushed));
+    /// How many wait; may be over already.
+    pub fn waiting(&self) -> usize {
+        self.waiting.load(Ordering::Relaxed)
     }
 
-    fn complete(&self, outcome: impl Fn(&Waiter) -> Option<FlushOutcome>) {
+    /// Tells everybody whose records are on the disk; returns how many these were.
+    pub fn flushed_to(&self, flushed: i64) -> usize {
+        self.complete(|waiter| (waiter.end <= flushed).then_some(FlushOutcome::Flushed))
+    }
+
+    fn complete(&self, outcome: impl Fn(&Waiter) -> Option<FlushOutcome>) -> usize {
         let mut done = Vec::new();
         {
             let mut state = self.state.lock();
             if state.waiters.is_empty() {
-                return;
+                return 0;
             }
             let mut kept = Vec::new();
             for waiter in state.waiters.drain(..) {
@@ -160,11 +168,14 @@ impl Waiters {
                     None => kept.push(waiter),
                 }
             }
+            self.waiting.store(kept.len(), Ordering::Relaxed);
             state.waiters = kept;
         }
+        let count = done.len();
         for (waiter, outcome) in done {
             (waiter.done)(outcome);
         }
+        count
     }
 
     /// Waits for the alarm or for `interval`; false at the end.

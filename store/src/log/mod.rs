@@ -9,6 +9,7 @@
 pub(crate) mod append;
 pub(crate) mod cursor;
 pub(crate) mod flush;
+pub(crate) mod gather;
 pub(crate) mod paths;
 pub(crate) mod prepare;
 pub(crate) mod raw;
