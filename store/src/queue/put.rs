@@ -112,6 +112,7 @@ impl Queue {
         let mut wants_space = false;
         if let Some(writing) = writing.as_mut() {
             wants_space = writing.wants_space(run.at, self.file_bytes);
+            self.note_place(writing, run.at);
             // Units that went to a page that is lost are in no file.
             if let Err(error) = writing.map.map().check() {
                 (done, result) = (0, Err(error));
@@ -135,6 +136,7 @@ impl Queue {
         run.room = run.room.min(writing.room_unasked(self.file_bytes));
         let all = units.all(|new| writing.add(&mut run, &new));
         self.publish(Some(writing), &run);
+        self.note_place(writing, run.at);
         all && writing.map.map().check().is_ok()
     }
 
@@ -154,10 +156,15 @@ impl Queue {
     fn publish(&self, writing: Option<&mut Writing>, run: &Run) {
         let Some(writing) = writing.filter(|_| run.max != self.max.load(Ordering::Relaxed)) else { return };
         writing.map.publish(run.at);
-        writing.file.used.set();
-        self.nearby.place.store(writing.map.address(run.at), Ordering::Relaxed);
         self.physical_end.store(run.physical_end, Ordering::Relaxed);
         self.max.store(run.max, Ordering::Release);
+    }
+
+    /// The file was written to, and the next unit goes to `at`.
+    #[inline]
+    fn note_place(&self, writing: &Writing, at: usize) {
+        writing.file.used.set();
+        self.nearby.place.store(writing.map.address(at), Ordering::Relaxed);
     }
 
     /// Any other case.
