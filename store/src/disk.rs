@@ -4,7 +4,7 @@
 //! Not here: maps ([`crate::platform`], [`crate::index`]), whose bytes become effects when they are forced to the disk, and
 //! policy: what an error means is the caller's business. Threads: none, no locks; a [`File`] may be used by several threads.
 use crate::faults::{self, Effect, Verdict};
-use crate::index::platform::reserve;
+use crate::index::platform::{disk_used_percent, reserve};
 use crate::platform;
 use std::fs::OpenOptions;
 use std::io;
@@ -215,6 +215,11 @@ pub(crate) fn write(path: &Path, content: &[u8]) -> io::Result<()> {
     file.resize(0)?;
     file.write_at(content, 0)?;
     file.sync()
+}
+
+/// Used percent of the disk that holds a folder, rounded up; None where it cannot be told.
+pub(crate) fn used_percent(dir: &Path) -> Option<u8> {
+    faults::of(dir).and_then(|faults| faults.used_percent(dir)).or_else(|| disk_used_percent(dir))
 }
 
 /// Replaces a file as a whole: at any moment, a power cut included, it has the old or the new content.

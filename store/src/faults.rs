@@ -100,6 +100,12 @@ pub trait Faults: Send + Sync {
     fn after(&self, path: &Path, effect: Effect<'_>) {
         let _ = (path, effect);
     }
+
+    /// How full the disk of this folder is, percent rounded up; None: as full as the system says.
+    fn used_percent(&self, dir: &Path) -> Option<u8> {
+        let _ = dir;
+        None
+    }
 }
 
 /// Number of mounts; 0 keeps everybody out of the list.

@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 use parking_lot::{Condvar, Mutex};
 
 use crate::clock::now_ms;
+use crate::disk;
 use crate::index::platform;
 
 /// Passes in which expired segments go at any hour after a request, as many as the reference makes.
@@ -266,7 +267,7 @@ impl RetentionService {
                     cleaner.request();
                 }
                 until_next = options.interval;
-                let (now, used) = (now_ms(), platform::disk_used_percent);
+                let (now, used) = (now_ms(), disk::used_percent);
                 let pause = |time| wait_for_stop(&mine, time);
                 cleaner.pass(target.as_ref(), &options, (now, platform::local_time(now).hour), &used, &pause);
             }
