@@ -76,9 +76,7 @@ impl Inner {
         if self.closed.load(Ordering::Acquire) {
             return Err(NotWritable::ShutDown);
         }
-        if let Some(why) = self.waiters.failure() {
-            return Err(why.clone());
-        }
+        self.healthy()?;
         for (full, what) in self.disk_full.iter().zip(["commit log", "consume queues"]) {
             if full.load(Ordering::Relaxed) {
                 let reason =
@@ -86,7 +84,15 @@ impl Inner {
                 return Err(NotWritable::DiskFull { reason });
             }
         }
-        self.dispatch.failure().map_or(Ok(()), Err)
+        Ok(())
+    }
+
+    /// What has failed, if anything. A disk above its watermark is none: all that was taken can be forced to it.
+    fn healthy(&self) -> Result<(), NotWritable> {
+        match self.waiters.failure() {
+            Some(why) => Err(why.clone()),
+            None => self.dispatch.failure().map_or(Ok(()), Err),
+        }
     }
 
     /// Flush and dispatch follow an append, of a batch or of raw bytes.
@@ -346,7 +352,7 @@ impl Life {
     /// A clean stop, once.
     pub fn shutdown(&self, inner: &Inner) -> Result<(), ShutdownError> {
         let Some(lock) = self.lock.lock().take() else { return Ok(()) };
-        let healthy = inner.writable();
+        let healthy = inner.healthy();
         inner.closed.store(true, Ordering::Release);
         // Appends that are under way end here or are in the log already.
         inner.log.close();

@@ -1,0 +1,82 @@
+//! Disks that say they are fuller than a watermark, whatever is on them: who refuses writes, with which reason, and how a store stops then.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod common;
+
+use common::{append, bodies, cleaned_on_request, open, tiny, try_append};
+use ferromq_store::faults::{self, Effect, Faults, Verdict};
+use ferromq_store::{Store, StoreOptions};
+use std::path::Path;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// A disk that is as full as it is told: that of the consume queues, or that of the log.
+#[derive(Default)]
+struct Disks {
+    log: AtomicU8,
+    queues: AtomicU8,
+}
+
+impl Faults for Disks {
+    fn before(&self, _path: &Path, _effect: Effect<'_>) -> Verdict {
+        Verdict::Go
+    }
+
+    fn used_percent(&self, dir: &Path) -> Option<u8> {
+        Some(if dir.ends_with("consumequeue") { &self.queues } else { &self.log }.load(Ordering::SeqCst))
+    }
+}
+
+fn watched(root: &Path) -> StoreOptions {
+    StoreOptions { cleaning: true, retention: cleaned_on_request(Duration::from_millis(2)), ..tiny(root) }
+}
+
+fn until(what: &str, reached: impl Fn() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while !reached() {
+        assert!(Instant::now() < deadline, "{what}");
+        std::thread::yield_now();
+    }
+}
+
+fn refusal(store: &Store) -> String {
+    until("writes are refused", || store.is_writable().is_err());
+    try_append(store, &mut store.new_batch(), "A", b"refused").unwrap_err()
+}
+
+/// Either disk above the warning level refuses writes and is named; at the level itself, and with room again, writes are taken.
+#[test]
+fn each_disk_has_its_say() {
+    let dir = tempfile::tempdir().unwrap();
+    let disks = Arc::new(Disks::default());
+    let _mounted = faults::mount(dir.path(), disks.clone());
+    let store = open(&watched(dir.path()));
+    for (disk, name) in [(&disks.log, "commit log"), (&disks.queues, "consume queues")] {
+        append(&store, "A", 0, b"taken");
+        disk.store(91, Ordering::SeqCst);
+        let why = refusal(&store);
+        assert!(why.contains(name) && why.contains("watermark"), "{why}");
+        disk.store(90, Ordering::SeqCst);
+        until("writes are taken again", || store.is_writable().is_ok());
+    }
+    assert_eq!(bodies(&store, "A", 0).len(), 2);
+    store.shutdown().unwrap();
+}
+
+/// A disk above its watermark has room for what was taken: the stop is a clean one, and the next start need not read the log.
+#[test]
+fn a_stop_above_the_watermark_is_clean() {
+    let dir = tempfile::tempdir().unwrap();
+    let disks = Arc::new(Disks::default());
+    let _mounted = faults::mount(dir.path(), disks.clone());
+    let store = open(&watched(dir.path()));
+    append(&store, "A", 0, b"taken");
+    disks.log.store(99, Ordering::SeqCst);
+    refusal(&store);
+    store.shutdown().unwrap();
+    assert!(!dir.path().join("abort").exists());
+    drop(store);
+    let store = open(&tiny(dir.path()));
+    assert_eq!(bodies(&store, "A", 0), [(0, b"taken".to_vec())]);
+    store.shutdown().unwrap();
+}
