@@ -1,6 +1,7 @@
 //! Rounds over a store in this process whose disk refuses or whose bits flip.
 use crate::faulty::{FaultyDisk, Illness};
 use crate::model::{options, shuffle_flush, Model, Sent, PATIENCE};
+use crate::pressure::high_water;
 use crate::random::Random;
 use crate::rounds::scratch;
 use crate::writers::{append, set_clock_right};
@@ -14,7 +15,7 @@ use std::time::Instant;
 /// Lives of a store in one round.
 const LIVES: usize = 5;
 
-/// The disk is full, breaks, becomes read-only or does half of what it is asked, while the store opens, runs and stops: errors are
+/// The disk is full, above a watermark or to its last byte, breaks, becomes read-only or does half of what it is asked, while the store opens, runs and stops: errors are
 /// answers, what was taken is there after a restart, and a store whose flush failed takes nothing more.
 pub fn faults(seed: u64) -> Result<(), String> {
     let mut random = Random::new(seed);
@@ -80,6 +81,10 @@ fn live(disk: &FaultyDisk, options: &mut StoreOptions, model: &mut Model, random
     }
     disk.fall_ill(Illness::default());
     recovers(&store, model, random)?;
+    if options.cleaning && random.one_in(2) {
+        high_water(&store, &disk.fill, random, || false)?;
+        recovers(&store, model, random)?;
+    }
     if random.one_in(2) {
         let failed = store.shutdown().is_err();
         if failed && store.is_writable().is_ok() {

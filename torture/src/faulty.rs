@@ -1,4 +1,5 @@
 //! A disk that refuses: full, broken, read-only, short of breath. What it does can be changed while the store runs.
+use crate::pressure::Fill;
 use crate::random::Random;
 use ferromq_store::faults::{Effect, Faults, Verdict};
 use parking_lot::Mutex;
@@ -29,6 +30,8 @@ pub struct Illness {
 
 /// The disk.
 pub struct FaultyDisk {
+    /// How full it says it is.
+    pub fill: Fill,
     illness: Mutex<Illness>,
     random: Mutex<Random>,
 }
@@ -36,7 +39,7 @@ pub struct FaultyDisk {
 impl FaultyDisk {
     /// A disk that is well.
     pub fn new(random: Random) -> FaultyDisk {
-        FaultyDisk { illness: Mutex::default(), random: Mutex::new(random) }
+        FaultyDisk { fill: Fill::default(), illness: Mutex::default(), random: Mutex::new(random) }
     }
 
     /// From now on it has this illness.
@@ -68,5 +71,9 @@ impl Faults for FaultyDisk {
             Effect::Sync { .. } | Effect::SyncDir => Verdict::Skip,
             _ => Verdict::Go,
         }
+    }
+
+    fn used_percent(&self, dir: &Path) -> Option<u8> {
+        Some(self.fill.of(dir))
     }
 }

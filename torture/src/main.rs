@@ -10,6 +10,7 @@ mod faulty;
 mod kills;
 mod model;
 mod power;
+mod pressure;
 mod random;
 mod rounds;
 mod server;

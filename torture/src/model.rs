@@ -84,15 +84,18 @@ pub fn options(root: &Path, random: &mut Random) -> StoreOptions {
     options
 }
 
-/// Segments go when somebody asks for it and in the passes that follow, but none by itself: so nothing goes while a store that was
-/// just opened is compared with the model. Their age does not matter, or a clock must have stepped forward first.
+/// Hours that no clock steps over.
+pub const FOR_EVER: u32 = u32::MAX;
+
+/// Segments go when somebody asks for it or a disk fills up, and in the passes that follow, but none by itself: so nothing goes while a
+/// store that was just opened is compared with the model. Their age does not matter, or a clock must have stepped forward first, or
+/// they go by force only, which is forbidden in some rounds.
 fn retention(random: &mut Random) -> RetentionOptions {
     let pause = |random: &mut Random| Duration::from_millis(random.below(3) as u64);
     RetentionOptions {
-        reserved_hours: if random.one_in(4) { 12 } else { 0 },
+        reserved_hours: *[0, 12, FOR_EVER, FOR_EVER].get(random.below(4)).unwrap_or(&0),
         delete_when: DeleteHours::parse("").unwrap_or(RetentionOptions::default().delete_when),
-        disk_max_used_percent: 95,
-        clean_forcibly: false,
+        clean_forcibly: random.one_in(2),
         batch_max: 1 + random.below(4),
         interval: Duration::from_millis(1 + random.below(5) as u64),
         first_after: NEVER,
@@ -118,6 +121,12 @@ pub fn shuffle_flush(options: &mut StoreOptions, random: &mut Random) {
 /// Whether readers see only what is flushed.
 pub fn is_sync(options: &StoreOptions) -> bool {
     matches!(options.flush, FlushMode::Sync { .. })
+}
+
+/// Where the segment begins that was written to last.
+pub fn last_segment(store: &Store) -> i64 {
+    let segment = store.options().segment_size as i64;
+    (store.max_log_offset() - 1).max(0) / segment * segment
 }
 
 /// The message of a record. `messages`: how many it holds, more than one in a topic of type BatchCQ only.
@@ -153,8 +162,7 @@ impl Model {
         self.records.append(&mut sent);
         self.records.sort_by_key(|sent| sent.at.physical_offset);
         if store.options().cleaning {
-            let segment = store.options().segment_size as i64;
-            self.begin_max = self.begin_max.max((store.max_log_offset() - 1).max(0) / segment * segment);
+            self.begin_max = self.begin_max.max(last_segment(store));
         }
     }
 

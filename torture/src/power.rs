@@ -10,6 +10,7 @@
 //! nobody can learn anything from them.
 //!
 //! Locks: one for everything, held while a file is copied.
+use crate::pressure::Fill;
 use crate::random::Random;
 use ferromq_store::faults::{Effect, Faults, Verdict};
 use parking_lot::Mutex;
@@ -17,6 +18,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// Bytes of a page: what the system writes back.
 const PAGE: usize = 4096;
@@ -78,13 +80,15 @@ struct State {
 /// The disk under one folder.
 pub struct PowerDisk {
     root: PathBuf,
+    fill: Arc<Fill>,
     state: Mutex<State>,
     dice: Mutex<Random>,
 }
 
 impl PowerDisk {
-    /// A disk on which everything below `root` lasts. The power is cut at the effect number `cut_at`, if given.
-    pub fn new(root: &Path, cut_at: Option<usize>, dice: Random) -> io::Result<PowerDisk> {
+    /// A disk on which everything below `root` lasts, and that says it is as full as `fill`. The power is cut at the effect number
+    /// `cut_at`, if given.
+    pub fn new(root: &Path, fill: &Arc<Fill>, cut_at: Option<usize>, dice: Random) -> io::Result<PowerDisk> {
         let mut state = State { left: cut_at, ..State::default() };
         let mut folders = vec![root.to_path_buf()];
         while let Some(folder) = folders.pop() {
@@ -102,7 +106,8 @@ impl PowerDisk {
                 }
             }
         }
-        Ok(PowerDisk { root: root.to_path_buf(), state: Mutex::new(state), dice: Mutex::new(dice) })
+        let (root, fill) = (root.to_path_buf(), fill.clone());
+        Ok(PowerDisk { root, fill, state: Mutex::new(state), dice: Mutex::new(dice) })
     }
 
     /// Lets the power be cut after so many further effects; None: not at all.
@@ -303,13 +308,16 @@ impl Faults for PowerDisk {
             _ => {}
         }
     }
+
+    fn used_percent(&self, dir: &Path) -> Option<u8> {
+        Some(self.fill.of(dir))
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use ferromq_store::{config_file, faults};
-    use std::sync::Arc;
 
     /// A file replaced again and again has an old or the newest content after a cut at any effect, never less than was promised.
     #[test]
@@ -318,7 +326,7 @@ mod tests {
             let folder = tempfile::tempdir().unwrap();
             let (home, left) = (folder.path().join("home"), folder.path().join("left"));
             let mut dice = Random::new(seed);
-            let disk = Arc::new(PowerDisk::new(&home, Some(1 + dice.below(40)), dice).unwrap());
+            let disk = Arc::new(PowerDisk::new(&home, &Arc::default(), Some(1 + dice.below(40)), dice).unwrap());
             let mounted = faults::mount(&home, disk.clone());
             let path = home.join("config/topics.json");
             let saved = (1..).take_while(|i| config_file::save(&path, i.to_string().as_bytes()).is_ok()).count();

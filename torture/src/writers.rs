@@ -1,7 +1,8 @@
 //! Threads that append to a store until it refuses, and remember what it took. Now and then they ask for the deletion of old segments.
 use crate::model::{is_sync, message, Sent, BATCHES, PATIENCE, QUEUES, TOPICS};
+use crate::pressure::is_refusing;
 use crate::random::Random;
-use ferromq_store::{faults, AppendBatch, FlushOutcome, Store};
+use ferromq_store::{faults, AppendBatch, AppendError, FlushOutcome, NotWritable, Store};
 use parking_lot::Mutex;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::mpsc::channel;
@@ -14,8 +15,10 @@ pub struct Written {
     pub sent: Vec<Sent>,
     /// End of the last record whose flush was confirmed.
     pub durable: i64,
-    /// What the store said when it refused.
+    /// What the store said when it refused; not that a disk was over its watermark, which passes.
     pub refusals: Vec<String>,
+    /// How often a disk was over its watermark.
+    pub times_full: usize,
 }
 
 /// Appends from three threads: so many batches each, fewer when the store refuses and `patient` is not set.
@@ -88,14 +91,32 @@ fn one_batch(store: &Store, batch: &mut AppendBatch, name: &str, random: &mut Ra
         taken.map(|((topic, queue, key, body, messages), at)| Sent { topic, queue, key, body, messages, at: *at });
     let taken: Vec<Sent> = taken.collect();
     out.lock().sent.extend(taken);
-    if let Err(error) = outcome {
-        out.lock().refusals.push(error.to_string());
-        return false;
+    match outcome {
+        Ok(_) => {}
+        Err(AppendError::NotWritable(NotWritable::DiskFull { .. })) => return wait_for_room(store, out),
+        Err(error) => {
+            out.lock().refusals.push(error.to_string());
+            return false;
+        }
     }
     match last.filter(|_| is_sync(store.options()) && !random.one_in(4)) {
         Some(end) => wait(store, end, out),
         None => true,
     }
+}
+
+/// Waits until no disk is over its watermark any more.
+fn wait_for_room(store: &Store, out: &Mutex<Written>) -> bool {
+    out.lock().times_full += 1;
+    let deadline = Instant::now() + PATIENCE;
+    while is_refusing(store) {
+        if Instant::now() > deadline {
+            out.lock().refusals.push("a disk stays over its watermark".to_owned());
+            return false;
+        }
+        std::thread::yield_now();
+    }
+    true
 }
 
 /// Waits until the store says that everything below `end` is on the disk.
