@@ -13,6 +13,10 @@ use std::time::{Duration, Instant};
 
 /// Records given for one key at most, whatever was asked for (`maxMsgsNumBatch`).
 const QUERY_MAX: usize = 64;
+/// Bytes of records given for one key at most: as many as a frame of the protocol holds beside its header (16 MiB, wire.md 1.1), since no client
+/// takes a longer answer. The newest record is given whatever its size; those that are left out are the oldest, and are found by
+/// asking for earlier ones. Without this bound an answer would have 64 times `maxMessageSize`.
+const QUERY_BYTES_MAX: usize = (16 << 20) - (64 << 10);
 /// How long a query waits for the index thread, which gathers for 2 ms. A busy broker is never idle: there the newest
 /// records may still be missing from the answer.
 const INDEX_WAIT: Duration = Duration::from_millis(20);
@@ -160,19 +164,36 @@ impl Store {
         self.store_time_of(topic, queue_id, min).unwrap_or(-1)
     }
 
-    /// Records whose key (or unique key) hashes like `key`, stored in `begin..=end` ms, newest first, `max` or 64 at most. The
-    /// caller compares the key itself. May wait for the disk, and shortly for the index thread, so that who has sent a
-    /// message finds it.
+    /// Records whose key (or unique key) hashes like `key`, stored in `begin..=end` ms, newest first, `max` or 64 at most, and no more than
+    /// fit into a frame; what cannot be read is left out and named in the log. The caller compares the key itself. May wait for the
+    /// disk, and shortly for the index thread, so that who has sent a message finds it.
     pub fn query(&self, topic: &str, key: &str, max: usize, begin: i64, end: i64) -> QueryResult {
         let Some(index) = &self.inner.index else { return QueryResult::default() };
         index.wait_idle(INDEX_WAIT);
         let answer = index.query(topic, key, max.min(QUERY_MAX), begin, end);
-        let slices = answer.offsets.iter().filter_map(|physical| self.record_at(*physical).ok().flatten()).collect();
         QueryResult {
-            slices,
+            slices: self.newest(&answer.offsets),
             index_last_update_timestamp: answer.last_update_timestamp,
             index_last_update_phyoffset: answer.last_update_physical,
         }
+    }
+
+    /// The records at these offsets, as many from the front as an answer holds.
+    fn newest(&self, offsets: &[i64]) -> Vec<Bytes> {
+        let (mut records, mut bytes) = (Vec::new(), 0);
+        for physical in offsets {
+            match self.record_at(*physical) {
+                Ok(Some(record)) if records.is_empty() || bytes + record.len() <= QUERY_BYTES_MAX => {
+                    bytes += record.len();
+                    records.push(record);
+                }
+                Ok(Some(_)) => break,
+                // Deleted, or not to be seen yet.
+                Ok(None) => {}
+                Err(error) => tracing::error!(%error, "a record that has the key cannot be read"),
+            }
+        }
+        records
     }
 
     /// Follows the raw bytes of the log from `from` on.

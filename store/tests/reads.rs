@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod common;
 
-use common::{message, open, tiny};
+use common::{append, message, open, tiny};
 use ferromq_protocol::record::{self, Message};
 use ferromq_store::{Boundary, GetRequest, GetResult, GetStatus, MatchAll, ReadLimits, Store, StoreOptions};
 use std::path::Path;
@@ -185,5 +185,35 @@ fn extended_units_are_read_like_others() {
             assert_eq!(record::parse(slice, true).unwrap().property("TAGS"), Some("blue"));
         }
     }
+    store.shutdown().unwrap();
+}
+
+/// A query gives the newest records that fit into a frame together, and a record that does not fit at all alone.
+#[test]
+fn a_query_fits_into_a_frame() {
+    const FRAME: usize = 16 << 20;
+    let dir = tempfile::tempdir().unwrap();
+    let options = StoreOptions { segment_size: 64 << 20, max_message_size: 2 * FRAME, ..tiny(dir.path()) };
+    let store = open(&options);
+    let sent: Vec<i64> = (0..20).map(|i| append(&store, "A", 0, &vec![i; 1 << 20]).physical_offset).collect();
+    let deadline = Instant::now() + Duration::from_secs(60);
+    // What a query gives as soon as the index has the record at `newest`.
+    let query = |newest: i64| -> Vec<i64> {
+        loop {
+            let found = store.query("A", "k1", 64, 0, i64::MAX);
+            if found.index_last_update_phyoffset == newest {
+                return found
+                    .slices
+                    .iter()
+                    .map(|slice| record::parse(slice, true).unwrap().physical_offset())
+                    .collect();
+            }
+            assert!(Instant::now() < deadline, "the index is there in time");
+        }
+    };
+    let newest_first: Vec<i64> = sent.iter().rev().copied().take(15).collect();
+    assert_eq!(query(sent[19]), newest_first, "one more would not fit beside the header of an answer");
+    let large = append(&store, "A", 0, &vec![7; FRAME + 1]).physical_offset;
+    assert_eq!(query(large), [large]);
     store.shutdown().unwrap();
 }
