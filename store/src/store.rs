@@ -128,7 +128,7 @@ impl Store {
     /// Store time of a record of a queue, milliseconds. May wait for the disk.
     pub fn store_time_of(&self, topic: &str, queue_id: i32, queue_offset: i64) -> Option<i64> {
         let unit = self.unit(topic, queue_id, queue_offset)?;
-        self.inner.log.store_time_at(unit.physical)
+        self.inner.log.store_time_at(unit.physical).ok().flatten()
     }
 
     /// The consume queue unit at an offset. May wait for the disk.

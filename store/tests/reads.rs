@@ -4,6 +4,7 @@ mod common;
 
 use common::{append, message, open, tiny};
 use ferromq_protocol::record::{self, Message};
+use ferromq_store::faults::{mount, Effect, Faults, Verdict};
 use ferromq_store::{Boundary, GetRequest, GetResult, GetStatus, MatchAll, ReadLimits, Store, StoreOptions};
 use std::path::Path;
 use std::sync::Arc;
@@ -50,14 +51,18 @@ fn limits_in_memory_and_on_disk() {
     }
 }
 
-/// A store with one record for each time, put in as another log's bytes.
+/// A store with one record for each time.
 fn with_times(root: &Path, times: &[i64]) -> Arc<Store> {
+    with_records(root, (0..).zip(times.iter().copied()))
+}
+
+/// A store with records that have these queue offsets and times, put in as another log's bytes.
+fn with_records(root: &Path, records: impl Iterator<Item = (i64, i64)>) -> Arc<Store> {
     let store = open(&StoreOptions { consume_queue_file_units: 4, ..tiny(root) });
-    for (queue_offset, store_timestamp) in (0..).zip(times) {
+    for (queue_offset, store_timestamp) in records {
         let physical_offset = store.max_log_offset();
         let mut bytes = Vec::new();
-        let record =
-            Message { queue_offset, physical_offset, store_timestamp: *store_timestamp, ..message("A", 0, b"x") };
+        let record = Message { queue_offset, physical_offset, store_timestamp, ..message("A", 0, b"x") };
         record::encode(&mut bytes, &record).unwrap();
         store.append_raw(physical_offset, &bytes).unwrap();
     }
@@ -98,6 +103,50 @@ fn offsets_by_time() {
     for (time, lower, upper) in [(499, 0, 0), (500, 0, 0), (501, 1, 0)] {
         let found = [Boundary::Lower, Boundary::Upper].map(|boundary| store.offset_by_time("A", 0, time, boundary));
         assert_eq!(found, [lower, upper], "one record, time {time}");
+    }
+    store.abandon();
+}
+
+/// Offsets that were passed over have no time: those that have one are found around them.
+#[test]
+fn offsets_by_time_around_a_gap() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = with_records(dir.path(), (0..3).chain(100..103).map(|offset| (offset, 1000 + offset)));
+    for (time, lower, upper) in [(1001, 1, 1), (1002, 2, 99), (1003, 100, 99), (1101, 101, 101), (1103, 103, 102)] {
+        let found = [Boundary::Lower, Boundary::Upper].map(|boundary| store.offset_by_time("A", 0, time, boundary));
+        assert_eq!(found, [lower, upper], "time {time}");
+    }
+    store.abandon();
+}
+
+/// A disk that does not give the record at one place of the log.
+struct BadPlace(u64);
+
+impl Faults for BadPlace {
+    fn before(&self, path: &Path, effect: Effect<'_>) -> Verdict {
+        let is_log = path.parent().is_some_and(|dir| dir.ends_with("commitlog"));
+        match effect {
+            Effect::Read { from, .. } if is_log && from == self.0 => {
+                Verdict::Fail(std::io::Error::from_raw_os_error(5))
+            }
+            _ => Verdict::Go,
+        }
+    }
+}
+
+/// A record that cannot be read sends nobody past the messages before it.
+#[test]
+fn offsets_by_time_on_a_bad_disk() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = with_records(dir.path(), (0..100).map(|offset| (offset, 1000 + offset)));
+    // The first place that is looked at, and one that is looked at later.
+    for bad in [50, 12] {
+        let at = store.unit("A", 0, bad).unwrap().physical as u64;
+        let _mounted = mount(dir.path(), Arc::new(BadPlace(at)));
+        for (time, lower) in [(1010, 10), (1011, 11), (1049, 49), (1070, 70)] {
+            assert!(store.offset_by_time("A", 0, time, Boundary::Lower) <= lower, "time {time}, {bad} is bad");
+        }
+        assert_eq!(store.offset_by_time("A", 0, 1010, Boundary::Lower), 10, "{bad} is bad");
     }
     store.abandon();
 }

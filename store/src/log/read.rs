@@ -2,6 +2,7 @@
 //!
 //! The end of the log is in memory; whether older data is, the system is asked. So a reader in old data that is cached copies nothing,
 //! and one in cold data waits on a thread that may wait, whose reads bring what follows into memory.
+use super::segment::Segment;
 use super::Log;
 use crate::error::ReadError;
 use crate::index::LogSource;
@@ -9,6 +10,7 @@ use crate::WouldBlock;
 use bytes::Bytes;
 use ferromq_protocol::record;
 use std::io;
+use std::sync::Arc;
 
 /// Bytes from the front of a record in which its store time lies, whatever the hosts.
 const TIME_BYTES: usize = 76;
@@ -89,16 +91,21 @@ impl Log {
         Ok(Some(bytes))
     }
 
-    /// Store time of the record at `physical`; None when the log does not have it. May wait for the disk.
-    pub fn store_time_at(&self, physical: i64) -> Option<i64> {
-        let end = physical.checked_add(TIME_BYTES as i64)?;
-        let segment = self.segment_at(physical).filter(|segment| end <= segment.end() && end <= self.written())?;
+    /// Store time of the record at `physical`; None when the log does not have it, or it is none. May wait for the disk.
+    pub fn store_time_at(&self, physical: i64) -> Result<Option<i64>, ReadError> {
+        let end = physical.saturating_add(TIME_BYTES as i64);
+        let there = |segment: &Arc<Segment>| end <= segment.end() && end <= self.written();
+        let Some(segment) = self.segment_at(physical).filter(there) else { return Ok(None) };
         let from = (physical - segment.base) as usize;
         let mut head = [0; TIME_BYTES];
-        segment.read_into(&mut head, from).ok()?;
+        match segment.read_into(&mut head, from) {
+            // Deleted after it was found.
+            Err(_) if self.segment_at(physical).is_none() => return Ok(None),
+            read => read?,
+        }
         let word = |at: usize| head.get(at..at + 4).and_then(|bytes| bytes.try_into().ok()).map(i32::from_be_bytes);
-        let at = record::store_timestamp_at(word(record::SYS_FLAG_AT)?);
-        head.get(at..at + 8).and_then(|bytes| bytes.try_into().ok()).map(i64::from_be_bytes)
+        let at = word(record::SYS_FLAG_AT).map_or(0, record::store_timestamp_at);
+        Ok(head.get(at..at + 8).and_then(|bytes| bytes.try_into().ok()).map(i64::from_be_bytes))
     }
 
     /// Raw bytes of one segment from `from` on, at most `max`, up to `limit`; None when there are none yet.

@@ -10,7 +10,6 @@ use crate::error::OpenError;
 use crate::log::segment::Found;
 use crate::options::UNIT_BYTES;
 use crate::types::Unit;
-use std::cell::Cell;
 use std::io;
 use std::sync::atomic::Ordering;
 use std::sync::Arc;
@@ -24,7 +23,7 @@ const SECTOR: usize = 512;
 /// Units read at first, for most queues of a large store are small.
 const PIECE_MIN: usize = 200;
 /// Units read at a time in the end.
-const PIECE_MAX: usize = 64 * PIECE_MIN;
+pub(super) const PIECE_MAX: usize = 64 * PIECE_MIN;
 
 impl Queue {
     /// Takes over the files that were found in the queue's directory. Empty files are removed: a power cut leaves such.
@@ -218,37 +217,19 @@ impl Queue {
         if self.keeps_all(min_physical) {
             return Ok(());
         }
-        let max = self.unit_max();
-        let unreadable = Cell::new(false);
-        let gone = |offset: i64| match self.read_unit(offset) {
-            Ok(unit) => unit.is_none_or(|unit| unit.is_blank() || unit.physical < min_physical),
-            Err(_) => {
-                unreadable.set(true);
-                false
-            }
-        };
-        let unit_bytes = self.unit_bytes() as u64;
+        let (max, unit_bytes) = (self.unit_max(), self.unit_bytes() as u64);
         let first = self.files.read().front().map(|file| (file.base / unit_bytes) as i64);
         let Some(first) = first.filter(|first| *first < max) else { return Ok(()) };
-        let (mut low, mut high) = match (gone(max - 1), gone(first)) {
-            (true, _) => (max, max),
-            (false, false) => (first, first),
+        // Mostly nothing goes, or everything does.
+        let known = |number| self.read_unit(number).map(|unit| unit.filter(|unit| !unit.is_blank()));
+        let min = match (known(first), known(max - 1)) {
+            (Ok(Some(unit)), _) if unit.physical >= min_physical => Ok(first),
+            (_, Ok(Some(unit))) if unit.physical < min_physical => Ok(max),
             // Not in the first file when its removal was cut short, or undone by a power cut.
-            (false, true) => (first, max),
+            _ => self.first_unit_where(first, max, |unit| unit.physical >= min_physical),
         };
-        while low < high {
-            let middle = low + (high - low) / 2;
-            if gone(middle) {
-                low = middle + 1;
-            } else {
-                high = middle;
-            }
-        }
         // A unit that the disk does not give back says nothing about its record.
-        if unreadable.get() {
-            return Ok(());
-        }
-        self.raise_min(low)
+        min.map_or(Ok(()), |min| self.raise_min(min))
     }
 
     /// The first unit is `min`, or there is none before the next one to come.
