@@ -4,7 +4,11 @@ mod support;
 
 use ferromq_protocol::code::request;
 use ferromq_protocol::ExtFields;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use ferromq_store::faults::{mount, Effect, Faults, Verdict};
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use support::{properties, Send, TestBroker};
 
 fn now_ms() -> i64 {
@@ -67,6 +71,51 @@ async fn waiting_messages_survive() {
     broker.restart().await;
     let text = std::fs::read_to_string(file).unwrap();
     assert!(text.contains("offsetTable"), "{text}");
+    broker.stop().await;
+}
+
+/// A disk that does not give the log while it is ill, and counts how often it was asked then.
+#[derive(Default)]
+struct Disk {
+    ill: AtomicBool,
+    asked: AtomicUsize,
+}
+
+impl Faults for Disk {
+    fn before(&self, path: &Path, effect: Effect<'_>) -> Verdict {
+        let is_log = path.parent().is_some_and(|dir| dir.ends_with("commitlog"));
+        if is_log && matches!(effect, Effect::Read { .. }) && self.ill.load(Ordering::SeqCst) {
+            self.asked.fetch_add(1, Ordering::SeqCst);
+            return Verdict::Fail(std::io::Error::from_raw_os_error(5));
+        }
+        Verdict::Go
+    }
+}
+
+// A message that cannot be read when its time has come is delivered when it can be.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_cannot_be_read_is_delivered_later() {
+    let mut broker = TestBroker::start(&[("messageDelayLevel", "3s")]).await;
+    let text = properties(&[("DELAY", "1")]);
+    for body in [&b"first"[..], b"second"] {
+        assert_eq!(broker.send(Send { body, properties: &text, ..Send::to("T") }).await.code, 0);
+    }
+    let disk = Arc::new(Disk::default());
+    let _mounted = mount(broker.dir.path(), disk.clone());
+    // What was there before a start is read from the disk.
+    broker.restart().await;
+    assert_eq!(broker.max_offset("T", 0).await, 0, "their time has not come");
+    disk.ill.store(true, Ordering::SeqCst);
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while disk.asked.load(Ordering::SeqCst) < 2 {
+        assert!(Instant::now() < deadline, "nobody asks for the message again");
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(broker.max_offset("T", 0).await, 0);
+    disk.ill.store(false, Ordering::SeqCst);
+    broker.wait_for_offset("T", 0, 2).await;
+    let bodies: Vec<_> = broker.pull("T", 0, 0).await.into_iter().map(|message| message.body).collect();
+    assert_eq!(bodies, [b"first".to_vec(), b"second".to_vec()]);
     broker.stop().await;
 }
 

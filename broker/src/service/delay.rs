@@ -16,7 +16,7 @@ use super::Service;
 use crate::config::BrokerConfig;
 use ferromq_protocol::body::{BodyError, DataVersion, DelayOffsetTable};
 use ferromq_protocol::{properties as names, record, sysflag, topic};
-use ferromq_store::{AppendBatch, Arrival};
+use ferromq_store::{AppendBatch, Arrival, ReadError};
 use parking_lot::{Condvar, Mutex};
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -27,6 +27,8 @@ const BATCH_MESSAGES_MAX: usize = 64;
 const BATCH_BYTES_MAX: usize = 1024 * 1024;
 /// Wait after a failed append before the same messages are tried again.
 const RETRY_MS: i64 = 100;
+/// Wait after a message could not be read.
+const UNREADABLE_MS: i64 = 1000;
 /// Deliveries per step of the data version (store.md 7.1, 6).
 const DELIVERIES_PER_VERSION: u64 = 200;
 
@@ -250,7 +252,13 @@ impl Step<'_> {
             match self.service.store.record_at(unit.physical) {
                 Ok(Some(bytes)) => self.lay_out(&bytes),
                 Ok(None) => self.drop_message("the log no longer has it"),
-                Err(error) => self.drop_message(&error.to_string()),
+                // The disk may give it later, or there may be too many open files now: it is no reason to lose a message.
+                Err(error @ ReadError::Io { .. }) => {
+                    tracing::error!(level = self.level, offset = self.next, %error, "a delayed message cannot be read, its level waits");
+                    self.wait_until = Some(now + UNREADABLE_MS);
+                    return;
+                }
+                Err(error @ ReadError::Invalid { .. }) => self.drop_message(&error.to_string()),
             }
             self.next += 1;
         }
