@@ -118,13 +118,18 @@ pub(crate) fn recover(
     let vouched = opened.get(walk.start(&opened)).map_or(0, |segment| segment.base);
     let oldest = opened.first().map_or(0, |segment| segment.base);
     walk.queues_end = walk.visitor.begin(oldest, vouched, &|physical| owner_at(&opened, physical))?;
-    let start = walk.start(&opened);
+    let mut start = walk.start(&opened);
     let first = if walk.pass == Pass::Newest { start } else { 0 };
     if !(walk.run(&opened[first..])? && (walk.pass == Pass::Whole || walk.visitor.end(walk.end))) {
         tracing::warn!("a consume queue lacks records; the whole log is read to complete it");
         walk.pass = Pass::Whole;
         walk.options.last_record = None;
         walk.run(&opened)?;
+    }
+    if options.abnormal && walk.pass == Pass::Newest && options.checkpoint_ms > walk.last_timestamp {
+        tracing::error!(checkpoint_ms = options.checkpoint_ms, newest_ms = walk.last_timestamp, "the checkpoint vouches for records that the log does not have; consume queues are compared with the whole log");
+        walk.complete(&opened[..first])?;
+        start = 0;
     }
     let (end, last_timestamp, last_record, why) = (walk.end, walk.last_timestamp, walk.last_record, walk.why.take());
     // After a clean stop only a little is looked at: a segment may be a gigabyte of zeros.
@@ -310,6 +315,20 @@ impl Walk<'_> {
             }
         }
         Ok(true)
+    }
+
+    /// Gives the records of segments before those that were walked to the visitor as well. Damage among them ends its segment, not the log.
+    fn complete(&mut self, segments: &[Arc<Segment>]) -> Result<(), OpenError> {
+        let (end, last_record, why) = (self.end, self.last_record, self.why.take());
+        self.pass = Pass::Whole;
+        for segment in segments {
+            if let Ended::Here = self.segment(segment)? {
+                let (file, why) = (segment.path.display(), self.why.take().unwrap_or_default());
+                tracing::error!(%file, offset = self.end, "records behind this one are not compared with their consume queues: {why}");
+            }
+        }
+        (self.end, self.last_record, self.why) = (end, last_record, why);
+        Ok(())
     }
 
     /// Where to begin in a segment: at the last record of a clean stop, should it still be there.
