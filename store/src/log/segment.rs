@@ -15,6 +15,7 @@ use parking_lot::RwLock;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Digits of a segment's name.
 pub(crate) const NAME_DIGITS: usize = 20;
@@ -223,12 +224,18 @@ impl Segment {
         ReadError::Io { path: self.path.clone(), offset: self.base + from as i64, len, source }
     }
 
-    /// Last change of the file, milliseconds since the epoch; 0 when it cannot be asked.
+    /// Last change of the file, milliseconds since the epoch. What the disk does not tell counts as the end of time, so that no file is old
+    /// enough to be deleted because it was not to be asked; one that is gone counts as old, for it stands in the way of others.
     pub fn modified_ms(&self) -> i64 {
-        let modified = std::fs::metadata(&self.path).and_then(|meta| meta.modified()).ok();
-        modified
-            .and_then(|time| time.duration_since(std::time::UNIX_EPOCH).ok())
-            .map_or(0, |since| since.as_millis() as i64)
+        changed_ms(std::fs::metadata(&self.path).and_then(|meta| meta.modified()))
+    }
+}
+
+fn changed_ms(modified: io::Result<SystemTime>) -> i64 {
+    match modified {
+        Ok(time) => time.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as i64),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => 0,
+        Err(_) => i64::MAX,
     }
 }
 
@@ -277,4 +284,19 @@ pub(crate) fn list(dir: &Path) -> io::Result<Vec<Found>> {
     }
     found.sort_by_key(|file| file.base);
     Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    /// A file whose age the disk does not tell never expires; one that is gone has.
+    #[test]
+    fn an_unknown_age_is_no_age() {
+        let at = |ms| changed_ms(Ok(UNIX_EPOCH + Duration::from_millis(ms)));
+        let failed = |kind: io::ErrorKind| changed_ms(Err(kind.into()));
+        assert_eq!((at(1234), changed_ms(Ok(UNIX_EPOCH - Duration::from_secs(1)))), (1234, 0));
+        assert_eq!((failed(io::ErrorKind::Other), failed(io::ErrorKind::NotFound)), (i64::MAX, 0));
+    }
 }
