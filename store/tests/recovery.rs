@@ -360,6 +360,30 @@ fn foreign_files_are_ignored() {
     }
 }
 
+/// Files of the log and of a queue that somebody has moved to another disk and left links to count as what they are; a link that leads
+/// nowhere is refused, with its name, instead of being taken for the beginning or the end of the log.
+#[test]
+fn links_are_what_they_lead_to() {
+    for clean in [true, false] {
+        let filled = Filled::new(clean);
+        let (_dir, options) = filled.copy();
+        let elsewhere = tempfile::tempdir().unwrap();
+        let queue = options.consume_queue_dir().join("A/0");
+        let log = common::files(&options.commit_log_dir());
+        let moved: Vec<_> = [&log[0], &log[1]].into_iter().chain(&common::files(&queue)[..1]).cloned().collect();
+        for (number, path) in moved.iter().enumerate() {
+            let target = elsewhere.path().join(number.to_string());
+            fs::copy(path, &target).unwrap();
+            fs::remove_file(path).unwrap();
+            std::os::unix::fs::symlink(&target, path).unwrap();
+        }
+        check(&filled, &options, 700, &format!("clean {clean}: links"));
+        fs::remove_file(elsewhere.path().join("0")).unwrap();
+        let refused = refusal(&options).to_string();
+        assert!(refused.contains(&moved[0].display().to_string()), "{refused}");
+    }
+}
+
 /// A directory without a log starts from nothing, even when consume queues are left.
 #[test]
 fn queues_without_a_log_are_dropped() {

@@ -276,10 +276,19 @@ pub(crate) fn list(dir: &Path) -> io::Result<Vec<Found>> {
         let name = entry.file_name();
         let name = name.to_str().filter(|name| name.len() == NAME_DIGITS);
         let base = name.and_then(|name| name.parse().ok()).filter(|base| i64::try_from(*base).is_ok());
-        let meta = entry.metadata()?;
-        match base {
-            Some(base) if meta.is_file() => found.push(Found { base, path: entry.path(), len: meta.len() }),
-            _ => tracing::warn!(path = %entry.path().display(), "not a segment file, ignored"),
+        let path = entry.path();
+        // A link counts as what it leads to, as for Apache: somebody has moved the file to another disk. One that leads nowhere is an
+        // error, for without its file the log would begin or end elsewhere.
+        let named = |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", path.display()));
+        let len = match base {
+            Some(_) => {
+                Some(std::fs::metadata(&path).map_err(named)?).filter(|meta| meta.is_file()).map(|meta| meta.len())
+            }
+            None => None,
+        };
+        match base.zip(len) {
+            Some((base, len)) => found.push(Found { base, path, len }),
+            None => tracing::warn!(path = %path.display(), "not a segment file, ignored"),
         }
     }
     found.sort_by_key(|file| file.base);
