@@ -7,6 +7,7 @@ use ferromq_protocol::record::{self, Message};
 use ferromq_store::faults::{mount, Effect, Faults, Verdict};
 use ferromq_store::{Boundary, GetRequest, GetResult, GetStatus, MatchAll, ReadLimits, Store, StoreOptions};
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -264,5 +265,46 @@ fn a_query_fits_into_a_frame() {
     assert_eq!(query(sent[19]), newest_first, "one more would not fit beside the header of an answer");
     let large = append(&store, "A", 0, &vec![7; FRAME + 1]).physical_offset;
     assert_eq!(query(large), [large]);
+    store.shutdown().unwrap();
+}
+
+/// A disk that counts the bytes of the log that are asked for.
+#[derive(Default)]
+struct Counting(AtomicUsize);
+
+impl Faults for Counting {
+    fn before(&self, path: &Path, effect: Effect<'_>) -> Verdict {
+        if let Effect::Read { len, .. } = effect {
+            let is_log = path.parent().is_some_and(|dir| dir.ends_with("commitlog"));
+            self.0.fetch_add(if is_log { len } else { 0 }, Ordering::SeqCst);
+        }
+        Verdict::Go
+    }
+}
+
+/// Clients ask for messages at any place of the log: one in the middle of a body that looks like the beginning of a record is refused before
+/// more is read than its head.
+#[test]
+fn a_body_is_no_record() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = StoreOptions { segment_size: 16 << 20, ..tiny(dir.path()) };
+    let store = open(&options);
+    let mut body = vec![0; 4 << 20];
+    body[..4].copy_from_slice(&(3i32 << 20).to_be_bytes());
+    body[4..8].copy_from_slice(&(-626_843_481i32).to_be_bytes());
+    let at = append(&store, "A", 0, &body).physical_offset;
+    append(&store, "A", 0, b"behind");
+    store.shutdown().unwrap();
+    drop(store);
+    // What was there before a start is read from the disk.
+    let store = open(&options);
+    let disk = Arc::new(Counting::default());
+    let _mounted = mount(dir.path(), disk.clone());
+    // Behind the 88 bytes of the head lies the body.
+    let inside = store.record_at(at + 88).unwrap_err().to_string();
+    assert!(inside.contains("says that it lies at"), "{inside}");
+    let asked = disk.0.load(Ordering::SeqCst);
+    assert!(asked > 0 && asked < 4096, "{asked} bytes");
+    assert_eq!(store.record_at(at).unwrap().map(|record| record.len() > body.len()), Some(true));
     store.shutdown().unwrap();
 }

@@ -12,6 +12,9 @@ use ferromq_protocol::record;
 use std::io;
 use std::sync::Arc;
 
+/// Bytes from the front of a record that say how long it is and where it lies.
+const HEAD_BYTES: usize = record::PHYSICAL_OFFSET_AT + 8;
+
 /// Bytes from the front of a record in which its store time lies, whatever the hosts.
 const TIME_BYTES: usize = 76;
 
@@ -79,15 +82,17 @@ impl Log {
         let mapped_from = self.mapped_from(mapped_bytes);
         let read = |len| self.bytes_at(physical, len, mapped_from, true).map(|bytes| bytes.ok().flatten());
         let invalid = |reason: String| ReadError::Invalid { offset: physical, reason };
-        let Some(head) = read(8)? else { return Ok(None) };
-        let len = i32::from_be_bytes([head[0], head[1], head[2], head[3]]);
+        let Some(head) = read(HEAD_BYTES)? else { return Ok(None) };
+        let says = head.last_chunk().map_or(-1, |at| i64::from_be_bytes(*at));
+        if says != physical {
+            // Clients ask for any offset: the length that stands there may be part of a body, and as long as a segment.
+            return Err(invalid(format!("the record there says that it lies at {says}")));
+        }
+        let len = head.first_chunk().map_or(0, |len| i32::from_be_bytes(*len));
         let len = usize::try_from(len).ok().filter(|len| *len >= record::OVERHEAD);
         let len = len.ok_or_else(|| invalid("the length is none of a record".to_owned()))?;
         let bytes = read(len)?.ok_or_else(|| invalid(format!("its {len} bytes leave the log or the segment")))?;
-        let view = record::parse(&bytes, true).map_err(|error| invalid(error.to_string()))?;
-        if view.physical_offset() != physical {
-            return Err(invalid(format!("the record there says that it lies at {}", view.physical_offset())));
-        }
+        record::parse(&bytes, true).map_err(|error| invalid(error.to_string()))?;
         Ok(Some(bytes))
     }
 
