@@ -5,6 +5,7 @@
 use crate::get::{tags_code_of, Reader};
 use crate::life::{Inner, Life};
 use crate::log::append_result;
+use crate::queue::Queue;
 use crate::*;
 use bytes::Bytes;
 use std::sync::atomic::Ordering;
@@ -287,10 +288,15 @@ impl Store {
     /// Removes consume queues whose records have all expired and that `in_use` does not want; returns how many. Better than Apache, which
     /// removes those in use too and so begins their offsets at 0 again, below what consumers have committed.
     pub fn clean_expired_queues(&self, in_use: &dyn Fn(&str, i32) -> bool) -> std::io::Result<usize> {
-        let min = self.min_log_offset();
-        self.inner
-            .queues
-            .remove_where(|queue| queue.max() > 0 && queue.physical_end() <= min && !in_use(&queue.topic, queue.id))
+        let (min, log) = (self.min_log_offset(), &self.inner.log);
+        let expired = |queue: &Queue| queue.max() > 0 && queue.physical_end() <= min;
+        // Its newest record may be on the way to it, for as long as a flush takes.
+        let is_left = |queue: &Queue| {
+            let mut awaits = false;
+            log.with_pending(|_| awaits = queue.awaits_units());
+            !awaits
+        };
+        self.inner.queues.remove_where(|queue| expired(queue) && !in_use(&queue.topic, queue.id) && is_left(queue))
     }
 
     /// Counters.

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod common;
 
-use common::{append, open, tiny};
+use common::{append, bodies, cleaned_on_request, open, tiny, SEGMENT};
 use ferromq_store::{ArrivalListener, Arrivals, FlushMode, FlushOutcome, NotWritable, Store, StoreOptions};
 use std::path::Path;
 use std::sync::mpsc::{channel, Receiver, Sender};
@@ -48,8 +48,12 @@ impl ArrivalListener for Gate {
 }
 
 fn gated(root: &Path) -> (Arc<Store>, Arc<Gate>) {
+    gated_with(sync(root))
+}
+
+fn gated_with(options: StoreOptions) -> (Arc<Store>, Arc<Gate>) {
     let gate = Arc::new(Gate::default());
-    let store = Store::open(sync(root), gate.clone()).unwrap();
+    let store = Store::open(options, gate.clone()).unwrap();
     gate.store.set(Arc::downgrade(&store)).unwrap();
     (store, gate)
 }
@@ -79,6 +83,34 @@ fn a_deadline_passes() {
     leave.send(()).unwrap();
     assert_eq!(told.recv_timeout(PATIENCE).unwrap(), FlushOutcome::Flushed);
     assert_eq!(store.max_offset("T", 0), 1);
+    store.shutdown().unwrap();
+}
+
+/// A queue whose records have all expired is not removed while a message is on the way to it: its offset was given, and it will be read.
+#[test]
+fn a_message_on_its_way_keeps_its_queue() {
+    let dir = tempfile::tempdir().unwrap();
+    let retention = cleaned_on_request(Duration::from_millis(2));
+    let (store, gate) = gated_with(StoreOptions { cleaning: true, retention, ..sync(dir.path()) });
+    append(&store, "T", 0, b"expires");
+    while store.max_log_offset() < SEGMENT as i64 {
+        append(&store, "hold", 0, &[1; 1000]);
+    }
+    let deadline = Instant::now() + PATIENCE;
+    while store.min_offset("T", 0) == 0 {
+        store.clean_log();
+        assert!(Instant::now() < deadline, "the first segment goes");
+        std::thread::yield_now();
+    }
+    let leave = hold(&store, &gate);
+    assert_eq!(append(&store, "T", 0, b"comes").queue_offset, 1);
+    assert_eq!(store.clean_expired_queues(&|_, _| false).unwrap(), 0);
+    leave.send(()).unwrap();
+    while store.max_offset("T", 0) < 2 {
+        assert!(Instant::now() < deadline, "the message is there");
+        std::thread::yield_now();
+    }
+    assert_eq!(bodies(&store, "T", 0), [(1, b"comes".to_vec())]);
     store.shutdown().unwrap();
 }
 

@@ -246,6 +246,11 @@ impl Queue {
         Ok(())
     }
 
+    /// Records have got offsets of it whose units are still to come. To be asked under the append lock.
+    pub fn awaits_units(&self) -> bool {
+        self.next_offset.load(Ordering::Relaxed) > self.max()
+    }
+
     /// No unit leads to a record before `min_physical`: known without looking into a file, which is so for nearly all queues
     /// whenever the log gets shorter.
     fn keeps_all(&self, min_physical: i64) -> bool {
