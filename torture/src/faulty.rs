@@ -61,7 +61,8 @@ impl Faults for FaultyDisk {
             },
             _ if ill.read_only => fail(EROFS),
             Effect::Create | Effect::CreateDir | Effect::Resize(_) | Effect::Reserve { .. } if hit(ill.no_space) => {
-                fail(ENOSPC)
+                // Mostly it is full; a disk that breaks while it gives room says so.
+                fail(if random.one_in(4) { EIO } else { ENOSPC })
             }
             Effect::Sync { .. } | Effect::SyncDir | Effect::WriteOut { .. } if hit(ill.sync) => fail(EIO),
             Effect::Write { len, .. } if hit(ill.short) => Verdict::Short(1 + len / 2),
