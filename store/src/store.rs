@@ -14,9 +14,9 @@ use std::time::{Duration, Instant};
 
 /// Records given for one key at most, whatever was asked for (`maxMsgsNumBatch`).
 const QUERY_MAX: usize = 64;
-/// Bytes of records given for one key at most: as many as a frame of the protocol holds beside its header (16 MiB, wire.md 1.1), since no client
-/// takes a longer answer. The newest record is given whatever its size; those that are left out are the oldest, and are found by
-/// asking for earlier ones. Without this bound an answer would have 64 times `maxMessageSize`.
+/// Bytes of records given for one key at most: as many as a frame of the protocol holds beside its header (16 MiB, wire.md 1.1), since
+/// no client takes a longer answer. The newest record is given whatever its size; those that are left out are the oldest, and are
+/// found by asking for earlier ones. Without this bound an answer would have 64 times `maxMessageSize`.
 const QUERY_BYTES_MAX: usize = (16 << 20) - (64 << 10);
 /// How long a query waits for the index thread, which gathers for 2 ms. A busy broker is never idle: there the newest
 /// records may still be missing from the answer.

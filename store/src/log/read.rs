@@ -48,9 +48,9 @@ impl Log {
         } else {
             segment.read(from, from + len, blocking).map(|bytes| bytes.map(Some))
         };
-        // Deleted after it was found, and closed, so that it cannot be opened again. Its file goes a moment before the log begins behind it, and
-        // in between that is an error: the reader is told to come back to the same place, which costs a request. The other way
-        // round a removal that fails would have sent readers past messages that are there, or the beginning back.
+        // Deleted after it was found, and closed, so that it cannot be opened again. Its file goes a moment before the log begins behind
+        // it, and in between that is an error: the reader is told to come back to the same place, which costs a request. The other
+        // way round a removal that fails would have sent readers past messages that are there, or the beginning back.
         read.or_else(|error| if self.segment_at(offset).is_none() { Ok(Ok(None)) } else { Err(error) })
     }
 

@@ -55,15 +55,19 @@ impl Queue {
         Ok(first)
     }
 
-    /// The first unit of `from..to` that is not blank, with its number. Blank ones are read many at a time: a file may begin with as many as it
-    /// has room for.
+    /// The first unit of `from..to` that is not blank, with its number. Blank ones are read many at a time: a file may begin with as
+    /// many as it has room for.
     fn unit_from(&self, from: i64, to: i64) -> io::Result<Option<(i64, Unit)>> {
         let (mut at, mut piece) = (from, 1);
         let mut bytes = Vec::new();
         while at < to {
             let start = self.file_start(at);
             let end = to.min(start + self.units_per_file()).min(at + piece);
-            let Some(file) = self.file_at(self.position(start)) else { return Ok(None) };
+            let Some(file) = self.file_at(self.position(start)) else {
+                // Deleted meanwhile: what is left begins later.
+                at = start + self.units_per_file();
+                continue;
+            };
             bytes.resize((end - at) as usize * self.unit_bytes(), 0);
             file.read((at - start) as usize * self.unit_bytes(), &mut bytes).inspect_err(
                 |error| tracing::error!(path = %file.path().display(), %error, "cannot read a consume queue file"),
