@@ -15,8 +15,8 @@ use std::time::Instant;
 /// Lives of a store in one round.
 const LIVES: usize = 5;
 
-/// The disk is full, above a watermark or to its last byte, breaks, becomes read-only or does half of what it is asked, while the store opens, runs and stops: errors are
-/// answers, what was taken is there after a restart, and a store whose flush failed takes nothing more.
+/// The disk is full, above a watermark or to its last byte, breaks, becomes read-only or does half of what it is asked, while the store
+/// opens, runs and stops: errors are answers, what was taken is there after a restart, and a store whose flush failed takes nothing more.
 pub fn faults(seed: u64) -> Result<(), String> {
     let mut random = Random::new(seed);
     set_clock_right();
