@@ -384,22 +384,15 @@ fn text(topic: &[u8]) -> &str {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use crate::open_files::OpenFiles;
     use crate::StoreOptions;
 
-    /// A handle leads to its queue until that is removed, and never to one of another store; a batch that is appended again looks for
-    /// its queues.
-    #[test]
-    fn handles_lead_to_queues_of_the_table() {
-        let dir = tempfile::tempdir().unwrap();
-        let table = |name| QueueTable::new(&StoreOptions::new(dir.path().join(name)), OpenFiles::new(10));
-        let (one, other) = (table("one"), table("other"));
-        let handle = QueueHandle(one.find_or_create("topic", 3));
-        let mut batch = AppendBatch::new();
+    /// A message for a queue of one topic.
+    pub(crate) fn message(queue_id: i32) -> Message<'static> {
         let host = std::net::SocketAddr::from(([127, 0, 0, 1], 1));
-        let message = |queue_id| Message {
+        Message {
             topic: "topic",
             queue_id,
             flag: 0,
@@ -414,7 +407,18 @@ mod tests {
             properties: "",
             queue_offset: 0,
             physical_offset: 0,
-        };
+        }
+    }
+
+    /// A handle leads to its queue until that is removed, and never to one of another store; a batch that is appended again looks for
+    /// its queues.
+    #[test]
+    fn handles_lead_to_queues_of_the_table() {
+        let dir = tempfile::tempdir().unwrap();
+        let table = |name| QueueTable::new(&StoreOptions::new(dir.path().join(name)), OpenFiles::new(10));
+        let (one, other) = (table("one"), table("other"));
+        let handle = QueueHandle(one.find_or_create("topic", 3));
+        let mut batch = AppendBatch::new();
         batch.push(&message(4)).unwrap();
         batch.push_to(&handle, &message(3)).unwrap();
         batch.push_to(&handle, &message(3)).unwrap();

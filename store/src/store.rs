@@ -56,8 +56,20 @@ impl Store {
         batch.forget_results();
         inner.writable()?;
         batch.find_queues(&inner.queues);
+        self.append_found(batch)
+    }
+
+    /// The rest of an append, for a batch whose queues are found. They may end meanwhile.
+    fn append_found(&self, batch: &mut AppendBatch) -> Result<Appended, AppendError> {
+        let inner = &self.inner;
         let dispatch = |pending: &mut _, batch: &mut _, from| inner.dispatch.take(pending, batch, from);
-        let outcome = inner.log.append(batch, &inner.options.delay_levels, dispatch);
+        let find_queues = |batch: &mut AppendBatch| {
+            // What is placed is of the queues that were found before.
+            inner.dispatch.tell(batch.queues(), &batch.placed);
+            batch.placed.clear();
+            batch.find_queues(&inner.queues);
+        };
+        let outcome = inner.log.append(batch, &inner.options.delay_levels, dispatch, find_queues);
         inner.after_append(Some(batch));
         outcome?;
         Ok(append_result(batch, &inner.log))
@@ -291,12 +303,12 @@ impl Store {
         let (min, log) = (self.min_log_offset(), &self.inner.log);
         let expired = |queue: &Queue| queue.max() > 0 && queue.physical_end() <= min;
         // Its newest record may be on the way to it, for as long as a flush takes.
-        let is_left = |queue: &Queue| {
-            let mut awaits = false;
-            log.with_pending(|_| awaits = queue.awaits_units());
-            !awaits
+        let ends = |queue: &Queue| {
+            let mut ends = false;
+            log.with_pending(|_| ends = queue.end_if_settled());
+            ends
         };
-        self.inner.queues.remove_where(|queue| expired(queue) && !in_use(&queue.topic, queue.id) && is_left(queue))
+        self.inner.queues.remove_where(|queue| expired(queue) && !in_use(&queue.topic, queue.id) && ends(queue))
     }
 
     /// Counters.
@@ -357,5 +369,32 @@ impl LogCursor {
     pub fn wait_for_growth(&self, timeout: Duration) -> bool {
         let inner = &self.store.inner;
         inner.log.wait_for_growth(Instant::now() + timeout, || inner.confirmed() > self.offset)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::batch::tests::message;
+
+    /// A queue that ends between the look-up and the append lock gets no record: the record goes to the queue that has its name then.
+    #[test]
+    fn who_appends_looks_for_another_queue_when_his_has_ended() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(StoreOptions::new(dir.path()), Arc::new(NoListener)).unwrap();
+        let mut batch = store.new_batch();
+        (0..2).for_each(|queue| batch.push(&message(queue)).unwrap());
+        store.append(&mut batch).unwrap();
+        batch.clear();
+        (0..2).for_each(|queue| batch.push(&message(queue)).unwrap());
+        let queues = &store.inner.queues;
+        batch.find_queues(queues);
+        assert_eq!(queues.remove_where(|queue| queue.id == 1 && queue.end_if_settled()).unwrap(), 1);
+        store.append_found(&mut batch).unwrap();
+        let offsets: Vec<i64> = batch.results().iter().map(|result| result.queue_offset).collect();
+        assert_eq!(offsets, [1, 0]);
+        assert_eq!([0, 1].map(|queue| store.max_offset("topic", queue)), [2, 1]);
+        assert!(store.record_of("topic", 1, 0).is_some());
+        store.shutdown().unwrap();
     }
 }

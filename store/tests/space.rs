@@ -2,10 +2,11 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod common;
 
-use common::{append, bodies, cleaned_on_request, disk_bytes, open, tiny, try_append, Model, SEGMENT};
+use common::{append, bodies, cleaned_on_request, disk_bytes, message, open, tiny, try_append, Model, SEGMENT};
 use ferromq_store::{DeleteHours, GetRequest, GetResult, GetStatus, MatchAll, RetentionOptions, Store, StoreOptions};
 use std::path::Path;
 use std::process::Command;
+use std::sync::Barrier;
 use std::time::{Duration, Instant};
 
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -131,6 +132,40 @@ fn cleaning_on_request() {
     assert!(store.queue_offsets("B", 0).is_none(), "what was removed stays away");
     assert_eq!(bodies(&store, "OLD", 0), [(0, b"y".to_vec())]);
     assert!(!store.clean_log(), "a store that cleans nothing says so");
+    store.shutdown().unwrap();
+}
+
+/// Messages that come to expired queues while these are removed, from who knew the queues before, are in a queue afterwards.
+#[test]
+fn who_comes_while_a_queue_goes_is_not_lost() {
+    const QUEUES: i32 = 400;
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(&on_request(dir.path()));
+    (0..QUEUES).for_each(|queue| _ = append(&store, "OLD", queue, b"x"));
+    Model::default().fill(&store, 2000);
+    assert!(store.clean_log());
+    until("the old messages go", || (0..QUEUES).all(|queue| store.min_offset("OLD", queue) == 1));
+    let handles: Vec<_> = (0..QUEUES).map(|queue| store.queue("OLD", queue).unwrap()).collect();
+    let start = Barrier::new(2);
+    let mut batch = store.new_batch();
+    let given: Vec<i64> = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            start.wait();
+            while store.clean_expired_queues(&|topic, _| topic != "OLD").unwrap() > 0 {}
+        });
+        start.wait();
+        let mut append = |queue: usize| {
+            batch.clear();
+            batch.push_to(&handles[queue], &message("OLD", queue as i32, b"y")).unwrap();
+            store.append(&mut batch).unwrap();
+            batch.results()[0].queue_offset
+        };
+        // From the other end, so that the two meet.
+        (0..QUEUES as usize).rev().map(&mut append).collect()
+    });
+    for (queue, offset) in (0..QUEUES).rev().zip(given) {
+        assert_eq!(bodies(&store, "OLD", queue), [(offset, b"y".to_vec())], "queue {queue}");
+    }
     store.shutdown().unwrap();
 }
 

@@ -29,6 +29,8 @@ const BATCH_BYTES_MAX: usize = 1024 * 1024;
 const RETRY_MS: i64 = 100;
 /// Wait after a message could not be read.
 const UNREADABLE_MS: i64 = 1000;
+/// For so long a level waits for what its disk does not give; then it goes on behind it, for the messages behind it can do nothing for it.
+const UNREADABLE_PATIENCE: Duration = Duration::from_secs(60);
 /// Deliveries per step of the data version (store.md 7.1, 6).
 const DELIVERIES_PER_VERSION: u64 = 200;
 
@@ -159,6 +161,7 @@ pub fn run(service: &Service) {
     /// With nothing pending the thread still looks around this often; arrivals wake it before.
     const IDLE_MS: i64 = 60_000;
     let mut batch = service.store.new_batch();
+    let mut levels = vec![Level::default(); service.delay.delays_ms.len()];
     while !service.delay.is_stopped() {
         // Announced before looking, so that a message arriving while we look wakes us.
         service.delay.announce(i64::MAX);
@@ -167,7 +170,8 @@ pub fn run(service: &Service) {
             .delays_ms
             .iter()
             .zip(1..)
-            .map(|(delay, level)| deliver_due(service, &mut batch, level, *delay));
+            .zip(&mut levels)
+            .map(|((delay, number), level)| deliver_due(service, &mut batch, level, number, *delay));
         let next_ms = next.min().unwrap_or(i64::MAX);
         let now = now_ms();
         let wait_ms = next_ms.saturating_sub(now).clamp(0, IDLE_MS);
@@ -186,8 +190,22 @@ pub fn run(service: &Service) {
     }
 }
 
+/// What the thread remembers of a level.
+#[derive(Debug, Clone, Default)]
+struct Level {
+    /// Since when none of its messages could be read.
+    unreadable_since: Option<Instant>,
+}
+
+impl Level {
+    /// A message cannot be read; true when its level waits for it.
+    fn waits(&mut self, now: Instant) -> bool {
+        now.duration_since(*self.unreadable_since.get_or_insert(now)) < UNREADABLE_PATIENCE
+    }
+}
+
 /// Delivers what is due at a level. Gives the time at which to look again; `i64::MAX`: when something arrives.
-fn deliver_due(service: &Service, batch: &mut AppendBatch, level: i32, delay_ms: i64) -> i64 {
+fn deliver_due(service: &Service, batch: &mut AppendBatch, state: &mut Level, level: i32, delay_ms: i64) -> i64 {
     let queue_id = level - 1;
     loop {
         let Some((min, max)) = service.store.queue_offsets(topic::SCHEDULE, queue_id) else { return i64::MAX };
@@ -197,7 +215,7 @@ fn deliver_due(service: &Service, batch: &mut AppendBatch, level: i32, delay_ms:
             return i64::MAX;
         }
         let config = service.config();
-        let mut step = Step { service, config: &config, batch, level, delay_ms, next: from, wait_until: None };
+        let mut step = Step { service, config: &config, batch, state, level, delay_ms, next: from, wait_until: None };
         step.collect(queue_id, max);
         let Step { next, wait_until, .. } = step;
         if let Err(error) = append(service, batch) {
@@ -227,6 +245,7 @@ struct Step<'a> {
     service: &'a Service,
     config: &'a BrokerConfig,
     batch: &'a mut AppendBatch,
+    state: &'a mut Level,
     level: i32,
     delay_ms: i64,
     next: i64,
@@ -249,16 +268,23 @@ impl Step<'_> {
                 self.wait_until = Some(due);
                 return;
             }
+            if unit.is_blank() {
+                self.next += 1;
+                continue;
+            }
             match self.service.store.record_at(unit.physical) {
-                Ok(Some(bytes)) => self.lay_out(&bytes),
+                Ok(Some(bytes)) => {
+                    self.state.unreadable_since = None;
+                    self.lay_out(&bytes);
+                }
                 Ok(None) => self.drop_message("the log no longer has it"),
                 // The disk may give it later, or there may be too many open files now: it is no reason to lose a message.
-                Err(error @ ReadError::Io { .. }) => {
+                Err(error @ ReadError::Io { .. }) if self.state.waits(Instant::now()) => {
                     tracing::error!(level = self.level, offset = self.next, %error, "a delayed message cannot be read, its level waits");
                     self.wait_until = Some(now + UNREADABLE_MS);
                     return;
                 }
-                Err(error @ ReadError::Invalid { .. }) => self.drop_message(&error.to_string()),
+                Err(error) => self.drop_message(&error.to_string()),
             }
             self.next += 1;
         }
@@ -307,5 +333,20 @@ impl Step<'_> {
         if let Err(refusal) = put.lay_out(self.batch, &message, None, 0, &Scan::default()) {
             self.drop_message(&refusal.to_string());
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A level waits for a message that cannot be read, for a minute since it could read one, and then no more for those behind it.
+    #[test]
+    fn a_level_loses_patience() {
+        let (mut level, start) = (Level::default(), Instant::now());
+        let asked = |level: &mut Level, seconds| level.waits(start + Duration::from_secs(seconds));
+        assert_eq!([0, 30, 59, 60, 61].map(|seconds| asked(&mut level, seconds)), [true, true, true, false, false]);
+        level.unreadable_since = None;
+        assert!(asked(&mut level, 62));
     }
 }

@@ -14,6 +14,7 @@ use std::time::Instant;
 enum Stop {
     Done,
     NeedSegment,
+    QueueRemoved,
     Closed,
     Broken,
 }
@@ -21,12 +22,14 @@ enum Stop {
 impl Log {
     /// Appends the records of `batch`, whose queues are set. Results are in the batch; after an error they tell what was
     /// stored nevertheless. `dispatch` is given them under the append lock, those in [`AppendBatch::placed`] from some place on, as soon
-    /// as they can be read: it takes them out of there, or leaves there what is dispatched already.
+    /// as they can be read: it takes them out of there, or leaves there what is dispatched already. `find_queues` looks for the queues
+    /// again, when one of them has ended.
     pub fn append(
         &self,
         batch: &mut AppendBatch,
         delay_levels: &[i64],
         dispatch: impl Fn(&mut Pending, &mut AppendBatch, usize),
+        find_queues: impl Fn(&mut AppendBatch),
     ) -> Result<(), AppendError> {
         self.check_sizes(batch)?;
         let (mut done, mut deadline, mut watched) = (0, None, false);
@@ -59,6 +62,7 @@ impl Log {
                     self.waits_since.store(0, Ordering::Relaxed);
                     waited.map_err(|reason| AppendError::NoSegment { reason })?;
                 }
+                Stop::QueueRemoved => find_queues(batch),
                 Stop::Closed => return Err(NotWritable::ShutDown.into()),
                 Stop::Broken => {
                     let reason = "the end of the log lies outside its segment; restart the broker".to_owned();
@@ -95,6 +99,9 @@ impl Log {
     ) -> Stop {
         if tail.closed {
             return Stop::Closed;
+        }
+        if batch.queues().iter().any(|queue| queue.is_removed()) {
+            return Stop::QueueRemoved;
         }
         self.end.held_since.store(clock, Ordering::Relaxed);
         tail.last_timestamp = tail.last_timestamp.max(clock);

@@ -246,9 +246,14 @@ impl Queue {
         Ok(())
     }
 
-    /// Records have got offsets of it whose units are still to come. To be asked under the append lock.
-    pub fn awaits_units(&self) -> bool {
-        self.next_offset.load(Ordering::Relaxed) > self.max()
+    /// Ends the queue, unless records have got offsets of it whose units are still to come. Under the append lock: who appends looks for
+    /// another queue from then on.
+    pub fn end_if_settled(&self) -> bool {
+        let settled = self.next_offset.load(Ordering::Relaxed) <= self.max();
+        if settled {
+            self.removed.store(true, Ordering::Relaxed);
+        }
+        settled
     }
 
     /// No unit leads to a record before `min_physical`: known without looking into a file, which is so for nearly all queues

@@ -237,19 +237,18 @@ impl QueueTable {
     /// Removes the queues that `gone` wants, with their files; returns how many. A topic without queues is left out too.
     pub fn remove_where(&self, gone: impl Fn(&Queue) -> bool) -> io::Result<usize> {
         let mut topics = self.topics.write();
-        let mut removed = 0;
+        let (mut removed, mut result) = (0, Ok(()));
         for queues in topics.values_mut() {
-            let expired: Vec<_> = queues.iter().filter(|queue| gone(queue)).cloned().collect();
-            for queue in expired {
+            // Those that have ended are off the table whatever becomes of their files.
+            for queue in queues.extract_if(.., |queue| gone(queue)) {
                 self.removed.store(true, Ordering::Relaxed);
-                queue.remove()?;
-                queues.retain(|other| other.id != queue.id);
                 removed += 1;
                 tracing::info!(topic = %queue.topic, queue = queue.id, "expired consume queue removed");
+                result = result.and(queue.remove());
             }
         }
         topics.retain(|_, queues| !queues.is_empty());
-        Ok(removed)
+        result.map(|()| removed)
     }
 
     /// The queue has units to flush, and had none ([`Put::made_dirty`](super::put::Put)).
