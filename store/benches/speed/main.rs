@@ -1,9 +1,11 @@
 //! Measures the store against bare work on the same bytes in the same run: `cargo xtask bench store`, or
 //! `cargo bench -p ferromq-store --bench speed -- [ROW ...]`.
 //!
-//! Every row runs ours and its baseline in turn, in short slices, and takes medians over the pairs, so that a machine that is
-//! busy, or gets slower, does the same harm to both. Rows of one thread count the time for which that thread was running; rows
-//! of several threads count the time that passed. Printed are a table and a line of JSON per row; a ratio that is missed makes
+//! Every row runs ours and its baseline in turn, in short slices, so that a machine that gets slower does the same harm to both. A busy
+//! one does not: where another guest of the host keeps the second thread of a core busy, ours takes half as long again, and bare
+//! copying and summing a tenth. So costs are the lower quartiles of their slices, those that were disturbed least, and the medians are
+//! noted; rates, which wait for a disk, are medians over the pairs. Rows of one thread count the time for which that thread was running;
+//! rows of several threads count the time that passed. Printed are a table and a line of JSON per row; a ratio that is missed makes
 //! the exit code 1.
 //!
 //! Without `--bench` (that is how `cargo test` starts it) every row runs on a few records, to see that it works, and no

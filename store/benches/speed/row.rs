@@ -13,14 +13,18 @@ pub struct Row {
 }
 
 impl Row {
-    /// From pairs of costs (ours, baseline), of which less is better: medians, and the median of the pairs' ratios.
+    /// From pairs of costs (ours, baseline), of which less is better: the lower quartile of each; the medians are noted.
     pub fn of_costs(row: &'static str, unit: &'static str, pairs: &[(f64, f64)], wanted: f64) -> Row {
-        let of = |value: fn(&(f64, f64)) -> f64| median(pairs.iter().map(value).collect());
-        let (ours, baseline, ratio) = (of(|pair| pair.0), of(|pair| pair.1), of(|pair| pair.1 / pair.0));
-        Row { row, unit, ours, baseline, ratio, wanted, notes: Vec::new() }
+        let of = |part: usize, value: fn(&(f64, f64)) -> f64| quantile(pairs.iter().map(value).collect(), part);
+        let [(ours, baseline), (middle, bare)] = [1, 2].map(|part| (of(part, |pair| pair.0), of(part, |pair| pair.1)));
+        let row = Row { row, unit, ours, baseline, ratio: baseline / ours, wanted, notes: Vec::new() };
+        match pairs.len() {
+            0 | 1 => row,
+            _ => row.note(format!("medians: {middle:.1} against {bare:.1}, {:.2}", bare / middle)),
+        }
     }
 
-    /// From pairs of rates (ours, baseline), of which more is better.
+    /// From pairs of rates (ours, baseline), of which more is better: medians, and the median of the pairs' ratios.
     pub fn of_rates(row: &'static str, unit: &'static str, pairs: &[(f64, f64)], wanted: f64) -> Row {
         let of = |value: fn(&(f64, f64)) -> f64| median(pairs.iter().map(value).collect());
         let (ours, baseline, ratio) = (of(|pair| pair.0), of(|pair| pair.1), of(|pair| pair.0 / pair.1));
@@ -57,9 +61,14 @@ fn rounded(value: f64) -> f64 {
 }
 
 /// The middle one of the values.
-pub fn median(mut values: Vec<f64>) -> f64 {
+pub fn median(values: Vec<f64>) -> f64 {
+    quantile(values, 2)
+}
+
+/// The value with so many quarters of all below it.
+fn quantile(mut values: Vec<f64>, quarters: usize) -> f64 {
     values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
+    values.get(values.len() * quarters / 4).copied().unwrap_or(f64::NAN)
 }
 
 /// The table, the notes, and the lines of JSON.
