@@ -1,5 +1,5 @@
 //! A data directory changes hands: written by our broker and read back through Apache's, and the reverse, after clean stops and after
-//! SIGKILL under load. Its log lies in two directories, its consume queues have extensions.
+//! SIGKILL under load. Its log lies in two directories, one of which may be read only; its consume queues have extensions.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 use crate::support::{assert_gapless, events, keys, places, step, Event};
@@ -35,6 +35,23 @@ fn produce(namesrv: &str, release: Release) -> Vec<Event> {
 /// The directories of the log, as both brokers take them.
 fn log_directories(data: &Path) -> String {
     format!("{0}/log-a,{0}/log-b", data.display())
+}
+
+/// Where the log is: new segments in both directories in turn, or the first one read only.
+#[derive(Clone, Copy, PartialEq)]
+enum Paths {
+    Both,
+    FirstReadOnly,
+}
+
+impl Paths {
+    fn settings(self, data: &Path) -> Vec<(&'static str, String)> {
+        let mut settings = vec![("storePathCommitLog", log_directories(data))];
+        if self == Paths::FirstReadOnly {
+            settings.push(("readOnlyCommitLogStorePaths", format!("{}/log-a", data.display())));
+        }
+        settings
+    }
 }
 
 /// The directory that somebody left is sound and has so many records, and both directories of the log are used.
@@ -73,19 +90,29 @@ fn same(sent: &[Event], got: &[Event]) {
 }
 
 async fn ours(data: &Path) -> Cluster {
-    let mut builder = Cluster::builder()
-        .property("storePathRootDir", &data.display().to_string())
-        .property("storePathCommitLog", &log_directories(data));
+    ours_with(data, Paths::Both).await
+}
+
+async fn ours_with(data: &Path, paths: Paths) -> Cluster {
+    let mut builder = Cluster::builder().property("storePathRootDir", &data.display().to_string());
     for (name, value) in SETTINGS {
         builder = builder.property(name, value);
+    }
+    for (name, value) in paths.settings(data) {
+        builder = builder.property(name, &value);
     }
     builder.start().await.unwrap()
 }
 
 fn theirs(release: Release, folder: &Path, data: &Path) -> (Apache, Apache) {
+    theirs_with(release, folder, data, Paths::Both)
+}
+
+fn theirs_with(release: Release, folder: &Path, data: &Path, paths: Paths) -> (Apache, Apache) {
     let ns = Apache::name_server(release, folder).unwrap();
     let settings: String = SETTINGS.iter().map(|(name, value)| format!("{name}={value}\n")).collect();
-    let settings = format!("{settings}storePathCommitLog={}\n", log_directories(data));
+    let paths = paths.settings(data).into_iter().map(|(name, value)| format!("{name}={value}\n"));
+    let settings: String = std::iter::once(settings).chain(paths).collect();
     let broker = Apache::broker(release, folder, data, "broker-a", &ns.address, &settings).unwrap();
     (ns, broker)
 }
@@ -144,6 +171,61 @@ async fn written_by_apache_read_by_us(release: Release) {
     .await
     .unwrap();
     cluster.shutdown().await;
+}
+
+/// Files of the first directory of the log.
+fn first_files(data: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(data.join("log-a")).unwrap();
+    let mut files: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    files
+}
+
+/// A directory of the log that became read only is read by both brokers and gets no new segment from either; what they write goes
+/// behind it.
+async fn read_only_directory(release: Release) {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let (path, store) = (folder.path().to_path_buf(), data.clone());
+    let (mut sent, files) = tokio::task::spawn_blocking(move || {
+        let (ns, broker) = theirs(release, &path, &store);
+        let sent = produce(&ns.address, release);
+        broker.stop().unwrap();
+        ns.kill();
+        (sent, first_files(&store))
+    })
+    .await
+    .unwrap();
+    let cluster = ours_with(&data, Paths::FirstReadOnly).await;
+    cluster.wait_for_route(TOPIC).await.unwrap();
+    let namesrv = cluster.namesrv_addr();
+    sent = tokio::task::spawn_blocking(move || {
+        same(&sent, &consume(&namesrv, release, sent.len()));
+        // Several segments, of messages with keys of their own.
+        let more = [step(&["produce", &namesrv, TOPIC, "async", COUNT, "pad=6000"])];
+        let more = Java::steps(PeerOptions::new(release, HeaderCodec::Json), &more).unwrap();
+        sent.extend(events(&more.concat(), "SENT"));
+        sent
+    })
+    .await
+    .unwrap();
+    cluster.shutdown().await;
+    assert_eq!(first_files(&data), files, "ours put segments there");
+    let (path, store) = (folder.path().to_path_buf(), data.clone());
+    let files_then = tokio::task::spawn_blocking(move || {
+        let (ns, broker) = theirs_with(release, &path, &store, Paths::FirstReadOnly);
+        let got = consume_some(&ns.address, release, "G_again", "*", sent.len());
+        assert_eq!(places(&got), places(&sent));
+        assert_gapless(&got);
+        produce(&ns.address, release);
+        broker.stop().unwrap();
+        ns.kill();
+        check(&store, sent.len() + 450);
+        first_files(&store)
+    })
+    .await
+    .unwrap();
+    assert_eq!(files_then, files, "Apache's put segments there");
 }
 
 /// Set for the process that is killed: its data directory.
@@ -257,6 +339,12 @@ cases! {
     written_by_apache_read_by_us:
     from_apache_540 (Release::V5_4_0) Gate,
     from_apache_497 (Release::V4_9_7) Full,
+}
+
+cases! {
+    read_only_directory:
+    read_only_540 (Release::V5_4_0) Gate,
+    read_only_497 (Release::V4_9_7) Full,
 }
 
 cases! {

@@ -3,11 +3,16 @@
 //!
 //! It waits for as many as there were, half as long as a force takes at most, and not at all for a while when they did not come. So a
 //! single producer never waits for others, and remote ones, who take longer to come back, lose next to nothing.
+//!
+//! Threads: the flush thread only. No locks.
 use super::flush::Waiters;
 use std::time::{Duration, Instant};
 
 /// Flushes that do not wait after some in a row that did so in vain, at most.
 const SKIPPED_MAX: u32 = 64;
+
+/// No flush waits for longer, however slow the disk was.
+const LONGEST: Duration = Duration::from_millis(2);
 
 /// What the flush thread remembers of the last flush.
 #[derive(Debug, Default)]
@@ -33,8 +38,8 @@ impl Gathering {
             self.skip -= 1;
             return;
         }
-        let start = Instant::now();
-        while waiters.waiting() < self.expected && start.elapsed() < self.force / 2 {
+        let (start, most) = (Instant::now(), LONGEST.min(self.force / 2));
+        while waiters.waiting() < self.expected && start.elapsed() < most {
             // Those who are expected may need this processor.
             std::thread::yield_now();
         }
