@@ -292,10 +292,10 @@ fn ticks_are_constant() -> bool {
     ask(EXTENDED).eax >= POWER && ask(POWER).edx & INVARIANT != 0
 }
 
-/// As [`prefetch`], for all lines of a value, which need not be there any more.
+/// As [`prefetch`], for all lines of so many bytes.
 #[inline]
-pub(crate) fn prefetch_all<T>(value: *const T) {
-    (0..size_of::<T>()).step_by(LINE).for_each(|at| prefetch(value.cast::<u8>().wrapping_add(at)));
+pub(crate) fn prefetch_bytes(address: *const u8, len: usize) {
+    (0..len).step_by(LINE).chain(len.checked_sub(1)).for_each(|at| prefetch(address.wrapping_add(at)));
 }
 
 /// Fills `out` from `offset` of `file`, waiting for the disk.

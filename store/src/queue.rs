@@ -17,7 +17,7 @@ mod table;
 pub(crate) mod time;
 
 use crate::disk;
-use crate::open_files::OpenFiles;
+use crate::open_files::{OpenFiles, Used};
 use crate::options::UNIT_BYTES;
 use crate::platform::{Map, MapWriter, PAGE};
 use crate::types::{Unit, BLANK_UNIT_SIZE};
@@ -49,46 +49,48 @@ struct Writing {
     asked: bool,
 }
 
-/// One queue of a topic.
+/// One queue of a topic. What an append touches stands first, up to `topic`: where thousands of queues are appended to in turn, each of
+/// these lines of the cache is waited for.
 #[derive(Debug)]
+#[repr(C)]
 pub(crate) struct Queue {
     /// The table that it is of.
     pub table: u64,
+    next_offset: AtomicI64,
+    max: AtomicI64,
+    /// End of the record of the newest unit: records before it are in the queue, or were in one that had the same name.
+    /// Stored by who dispatches.
+    physical_end: AtomicI64,
+    writing: Mutex<Option<Writing>>,
+    /// Bytes of a file.
+    file_bytes: usize,
+    /// Some when units get addresses in an extension instead of tags codes. Batch queues have none.
+    extension: Option<Box<Extension>>,
+    form: Form,
+    /// Among the dirty queues. Stored under `writing`, or by who flushes.
+    dirty: AtomicBool,
+    /// Its topic was removed, or it was: nothing is written any more.
+    removed: AtomicBool,
+    nearby: Nearby,
     pub topic: Arc<str>,
     pub id: i32,
     /// Itself, for its files.
     me: Weak<Queue>,
     dir: Arc<Path>,
-    /// Bytes of a file.
-    file_bytes: usize,
-    form: Form,
-    /// Some when units get addresses in an extension instead of tags codes. Batch queues have none.
-    extension: Option<Box<Extension>>,
     /// Queue offsets of a batch queue. Stored by who stores `min` and `max`, after these.
     span: Span,
-    next_offset: AtomicI64,
     min: AtomicI64,
-    max: AtomicI64,
-    /// End of the record of the newest unit: records before it are in the queue, or were in one that had the same name.
-    /// Stored by the holder of the dispatch lock.
-    physical_end: AtomicI64,
     /// No unit that can be read leads to a record before this; -1 while that is not known. Stored by who stores `min`.
     physical_min: AtomicI64,
     /// Units below are on the disk. Raised by who flushes.
     flushed: AtomicI64,
     /// Units below were given to the disk, if they are not on it. Raised by who flushes.
     written_out: AtomicI64,
-    /// Among the dirty queues. Stored under `writing`, or by who flushes.
-    dirty: AtomicBool,
     /// Among those that the list of queues lacks as they are on the disk.
     unlisted: AtomicBool,
     /// Taken over without being read. Stored at start.
     restored: AtomicBool,
-    /// Its topic was removed: nothing is written any more.
-    removed: AtomicBool,
     files: RwLock<VecDeque<Arc<QueueFile>>>,
-    writing: Mutex<Option<Writing>>,
-    nearby: Nearby,
     open_files: Arc<OpenFiles>,
 }
 
@@ -98,7 +100,7 @@ struct Nearby {
     place: AtomicPtr<u8>,
     map: AtomicPtr<Map>,
     watch: AtomicPtr<u8>,
-    file: AtomicPtr<QueueFile>,
+    used: AtomicPtr<Used>,
 }
 
 impl Queue {
@@ -347,7 +349,7 @@ impl Queue {
         self.register(&file);
         self.nearby.map.store(Arc::as_ptr(map.map()).cast_mut(), Ordering::Relaxed);
         self.nearby.watch.store(map.watch_address(), Ordering::Relaxed);
-        self.nearby.file.store(Arc::as_ptr(&file).cast_mut(), Ordering::Relaxed);
+        self.nearby.used.store(std::ptr::from_ref(&file.used).cast_mut(), Ordering::Relaxed);
         Ok(Writing { file, map, reserved: at, asked: false })
     }
 

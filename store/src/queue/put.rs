@@ -5,9 +5,10 @@
 use super::batch::{BatchUnit, Form};
 use super::{encode_unit, files, Queue, Writing, RESERVE_BYTES};
 use crate::options::UNIT_BYTES;
-use crate::platform::{prefetch, prefetch_all};
+use crate::platform::{prefetch, prefetch_bytes, Map};
 use crate::types::Unit;
 use std::io;
+use std::mem::offset_of;
 use std::sync::atomic::Ordering;
 use std::sync::Arc;
 
@@ -80,16 +81,16 @@ impl Queue {
     /// Brings what an append and a [`put`](Self::put) touch of the queue itself towards the processor.
     #[inline]
     pub fn prefetch(&self) {
-        prefetch_all(self as *const Queue);
+        prefetch_bytes(std::ptr::from_ref(self).cast(), offset_of!(Queue, topic));
     }
 
     /// Brings the place of the next unit, and what leads to it, towards the processor. The queue itself is near.
     #[inline]
     pub fn prefetch_place(&self) {
         prefetch(self.nearby.place.load(Ordering::Relaxed));
-        prefetch_all(self.nearby.map.load(Ordering::Relaxed));
+        prefetch_bytes(self.nearby.map.load(Ordering::Relaxed).cast(), size_of::<Map>());
         prefetch(self.nearby.watch.load(Ordering::Relaxed));
-        prefetch_all(self.nearby.file.load(Ordering::Relaxed));
+        prefetch(self.nearby.used.load(Ordering::Relaxed).cast());
     }
 
     /// Writes units that follow each other; they become readable, unless their place is already taken.
