@@ -24,12 +24,11 @@ pub(crate) fn recent_ms() -> i64 {
         static ASKED: Cell<(u64, i64)> = const { Cell::new((1 << 63, 0)) };
     }
     let Some(count) = ticks() else { return now_ms() };
-    let (asked, answer) = ASKED.get();
-    if count.wrapping_sub(asked) < HOLDS_TICKS {
-        return answer.saturating_add(clock_shift_ms());
+    let (asked, mut answer) = ASKED.get();
+    if count.wrapping_sub(asked) >= HOLDS_TICKS {
+        answer = system_ms();
+        ASKED.set((count, answer));
     }
-    let answer = system_ms();
-    ASKED.set((count, answer));
     answer.saturating_add(clock_shift_ms())
 }
 

@@ -194,15 +194,16 @@ impl Dispatch {
             return false;
         }
         if state.done == state.pending.descriptors.len() {
-            let mut done = 0;
             // Also where nothing is left: an appender that is at it has the append lock.
-            self.log.with_pending(|pending| {
+            let done = self.log.with_pending(|pending| {
                 state.take(pending);
                 let left = &state.pending;
-                if !self.follows_flush && left.descriptors.len() <= LAST_FEW {
-                    done = self.put_at_once(&left.queues, &left.descriptors);
-                    self.count_drained(done);
+                if self.follows_flush || left.descriptors.len() > LAST_FEW {
+                    return 0;
                 }
+                let done = self.put_at_once(&left.queues, &left.descriptors);
+                self.count_drained(done);
+                done
             });
             self.done(state, done);
         }
@@ -215,7 +216,6 @@ impl Dispatch {
         };
         let descriptors = &descriptors[..ready];
         let done = self.put(&state.pending.queues, descriptors);
-        self.advance(&descriptors[..done]);
         self.count_drained(done);
         self.done(state, done);
         done > 0 && done == ready
@@ -257,6 +257,7 @@ impl Dispatch {
             self.failing.store(false, Ordering::Release);
             tracing::warn!("consume queues can be written again");
         }
+        self.advance(&descriptors[..done]);
         done
     }
 

@@ -303,11 +303,7 @@ impl Store {
         let (min, log) = (self.min_log_offset(), &self.inner.log);
         let expired = |queue: &Queue| queue.max() > 0 && queue.physical_end() <= min;
         // Its newest record may be on the way to it, for as long as a flush takes.
-        let ends = |queue: &Queue| {
-            let mut ends = false;
-            log.with_pending(|_| ends = queue.end_if_settled());
-            ends
-        };
+        let ends = |queue: &Queue| log.with_pending(|_| queue.end_if_settled());
         self.inner.queues.remove_where(|queue| expired(queue) && !in_use(&queue.topic, queue.id) && ends(queue))
     }
 

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod common;
 
-use common::{append, bodies, cleaned_on_request, message, open, tiny, SEGMENT};
+use common::{append, bodies, cleaned_on_request, is_of_log, message, open, tiny, until, SEGMENT};
 use ferromq_protocol::record::{self, Message};
 use ferromq_store::faults::{self, Effect, Faults, Verdict};
 use ferromq_store::{GetRequest, GetResult, GetStatus, MatchAll, RetentionOptions, Store, StoreOptions};
@@ -10,19 +10,11 @@ use parking_lot::Mutex;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::{Arc, Weak};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 
 fn get(store: &Store, offset: i64) -> GetResult {
     let (max_count, max_bytes, filter, blocking) = (32, 1 << 20, &MatchAll, true);
     store.get(&GetRequest { topic: "A", queue_id: 0, offset, max_count, max_bytes, filter, blocking }).unwrap()
-}
-
-fn until(what: &str, reached: impl Fn() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(30);
-    while !reached() {
-        assert!(Instant::now() < deadline, "{what}");
-        std::thread::yield_now();
-    }
 }
 
 /// What somebody reads who comes right after the file of the first segment was removed, while the log still begins with it.
@@ -39,8 +31,8 @@ impl Faults for Reader {
     }
 
     fn after(&self, path: &Path, effect: Effect<'_>) {
-        let is_segment = path.parent().is_some_and(|dir| dir.ends_with("commitlog"));
-        let Some(store) = self.store.lock().upgrade().filter(|_| is_segment && effect == Effect::Remove) else {
+        let is_removal = is_of_log(path) && effect == Effect::Remove;
+        let Some(store) = self.store.lock().upgrade().filter(|_| is_removal) else {
             return;
         };
         let begin = store.min_log_offset();

@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod common;
 
-use common::{append, bodies, cleaned_on_request, files, message, open, tiny, Model};
+use common::{append, bodies, cleaned_on_request, files, is_of_log, message, open, tiny, Model};
 use ferromq_store::faults::{mount, Effect, Faults, Verdict};
 use ferromq_store::{
     AppendError, FlushMode, FlushOutcome, GetRequest, GetStatus, MatchAll, NoListener, NotWritable, ReadLimits,
@@ -34,8 +34,7 @@ fn eio() -> Verdict {
 
 fn is_log_flush(path: &Path, effect: Effect<'_>) -> bool {
     // A new segment is forced as a whole, a flush forces a range.
-    path.parent().is_some_and(|dir| dir.ends_with("commitlog"))
-        && matches!(effect, Effect::Sync { to, .. } if to != u64::MAX)
+    is_of_log(path) && matches!(effect, Effect::Sync { to, .. } if to != u64::MAX)
 }
 
 fn sync(root: &Path) -> StoreOptions {
@@ -359,7 +358,7 @@ fn a_full_disk_is_not_asked_by_everybody() {
     let attempts = Arc::new(AtomicUsize::new(0));
     let counted = attempts.clone();
     let faults = By(move |path: &Path, effect: Effect<'_>| match effect {
-        Effect::Create if path.parent().is_some_and(|dir| dir.ends_with("commitlog")) => {
+        Effect::Create if is_of_log(path) => {
             counted.fetch_add(1, Ordering::Relaxed);
             Verdict::Fail(io::Error::from_raw_os_error(28))
         }

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod common;
 
-use common::{append, message, open, tiny};
+use common::{append, is_of_log, message, open, tiny};
 use ferromq_protocol::record::{self, Message};
 use ferromq_store::faults::{mount, Effect, Faults, Verdict};
 use ferromq_store::{Boundary, GetRequest, GetResult, GetStatus, MatchAll, ReadLimits, Store, StoreOptions};
@@ -125,9 +125,8 @@ struct BadPlace(u64);
 
 impl Faults for BadPlace {
     fn before(&self, path: &Path, effect: Effect<'_>) -> Verdict {
-        let is_log = path.parent().is_some_and(|dir| dir.ends_with("commitlog"));
         match effect {
-            Effect::Read { from, .. } if is_log && from == self.0 => {
+            Effect::Read { from, .. } if is_of_log(path) && from == self.0 => {
                 Verdict::Fail(std::io::Error::from_raw_os_error(5))
             }
             _ => Verdict::Go,
@@ -275,8 +274,7 @@ struct Counting(AtomicUsize);
 impl Faults for Counting {
     fn before(&self, path: &Path, effect: Effect<'_>) -> Verdict {
         if let Effect::Read { len, .. } = effect {
-            let is_log = path.parent().is_some_and(|dir| dir.ends_with("commitlog"));
-            self.0.fetch_add(if is_log { len } else { 0 }, Ordering::SeqCst);
+            self.0.fetch_add(if is_of_log(path) { len } else { 0 }, Ordering::SeqCst);
         }
         Verdict::Go
     }

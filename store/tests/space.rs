@@ -2,26 +2,16 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod common;
 
-use common::{append, bodies, cleaned_on_request, disk_bytes, message, open, tiny, try_append, Model, SEGMENT};
+use common::{append, bodies, cleaned_on_request, disk_bytes, message, open, tiny, try_append, until, Model, SEGMENT};
 use ferromq_store::{DeleteHours, GetRequest, GetResult, GetStatus, MatchAll, RetentionOptions, Store, StoreOptions};
 use std::path::Path;
 use std::process::Command;
 use std::sync::Barrier;
-use std::time::{Duration, Instant};
-
-const PATIENCE: Duration = Duration::from_secs(30);
+use std::time::Duration;
 
 fn get(store: &Store, offset: i64) -> GetResult {
     let (max_count, max_bytes, filter, blocking) = (32, 1 << 20, &MatchAll, true);
     store.get(&GetRequest { topic: "A", queue_id: 0, offset, max_count, max_bytes, filter, blocking }).unwrap()
-}
-
-fn until(what: &str, mut reached: impl FnMut() -> bool) {
-    let deadline = Instant::now() + PATIENCE;
-    while !reached() {
-        assert!(Instant::now() < deadline, "{what}");
-        std::thread::yield_now();
-    }
 }
 
 /// Expired segments are deleted, consume queues follow, offsets move; bytes that a reader holds stay as they were.

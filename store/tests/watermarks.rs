@@ -2,13 +2,13 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod common;
 
-use common::{append, bodies, cleaned_on_request, open, tiny, try_append, SEGMENT};
+use common::{append, bodies, cleaned_on_request, open, tiny, try_append, until, SEGMENT};
 use ferromq_store::faults::{self, Effect, Faults, Verdict};
 use ferromq_store::{Store, StoreOptions};
 use std::path::Path;
 use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// A disk that is as full as it is told: that of the consume queues, or that of the log.
 #[derive(Default)]
@@ -37,12 +37,11 @@ fn watched(root: &Path) -> StoreOptions {
     StoreOptions { cleaning: true, retention: cleaned_on_request(Duration::from_millis(2)), ..tiny(root) }
 }
 
-fn until(what: &str, reached: impl Fn() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(30);
-    while !reached() {
-        assert!(Instant::now() < deadline, "{what}");
-        std::thread::yield_now();
-    }
+/// Empty disks under `root`, as long as the mount lives.
+fn mount(root: &Path) -> (Arc<Disks>, faults::Mounted) {
+    let disks = Arc::new(Disks::default());
+    let mounted = faults::mount(root, disks.clone());
+    (disks, mounted)
 }
 
 fn refusal(store: &Store) -> String {
@@ -54,8 +53,7 @@ fn refusal(store: &Store) -> String {
 #[test]
 fn each_disk_has_its_say() {
     let dir = tempfile::tempdir().unwrap();
-    let disks = Arc::new(Disks::default());
-    let _mounted = faults::mount(dir.path(), disks.clone());
+    let (disks, _mounted) = mount(dir.path());
     let store = open(&watched(dir.path()));
     for (disk, name) in [(&disks.log, "commit log"), (&disks.queues, "consume queues")] {
         append(&store, "A", 0, b"taken");
@@ -73,8 +71,7 @@ fn each_disk_has_its_say() {
 #[test]
 fn a_stop_above_the_watermark_is_clean() {
     let dir = tempfile::tempdir().unwrap();
-    let disks = Arc::new(Disks::default());
-    let _mounted = faults::mount(dir.path(), disks.clone());
+    let (disks, _mounted) = mount(dir.path());
     let store = open(&watched(dir.path()));
     append(&store, "A", 0, b"taken");
     disks.log.store(99, Ordering::SeqCst);
@@ -92,8 +89,7 @@ fn a_stop_above_the_watermark_is_clean() {
 #[test]
 fn forced_cleaning_has_its_level() {
     let dir = tempfile::tempdir().unwrap();
-    let disks = Arc::new(Disks::default());
-    let _mounted = faults::mount(dir.path(), disks.clone());
+    let (disks, _mounted) = mount(dir.path());
     let mut options = watched(dir.path());
     options.retention.reserved_hours = 72;
     let mut store = open(&options);

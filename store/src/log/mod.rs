@@ -271,10 +271,7 @@ impl Log {
             )));
         };
         tracing::info!(path = %segment.path.display(), "log segment deleted");
-        match crate::disk::remove_file(&segment.path) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
+        crate::disk::unless_gone(crate::disk::remove_file(&segment.path))?;
         // Before the next one goes: a power cut must not bring this one back without its neighbour.
         segment.path.parent().map_or(Ok(()), crate::disk::sync_dir)?;
         let mut segments = self.segments.write();
@@ -304,8 +301,8 @@ impl Log {
     }
 
     /// Lets dispatch take what waits for it.
-    pub fn with_pending(&self, take: impl FnOnce(&mut Pending)) {
-        take(&mut lock_soon(&self.tail).pending);
+    pub fn with_pending<T>(&self, take: impl FnOnce(&mut Pending) -> T) -> T {
+        take(&mut lock_soon(&self.tail).pending)
     }
 
     /// Refuses appends from now on; those that had the append lock are in the log.

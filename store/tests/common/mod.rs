@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ferromq_protocol::record::{self, Message};
 use ferromq_store::{
@@ -158,6 +158,20 @@ impl ArrivalListener for Recorder {
             heard.entry((arrival.topic.to_owned(), arrival.queue_id)).or_default().push(arrival.queue_offset);
         }
     }
+}
+
+/// Waits for something that other threads bring about; half a minute at most.
+pub fn until(what: &str, mut reached: impl FnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while !reached() {
+        assert!(Instant::now() < deadline, "{what}");
+        std::thread::yield_now();
+    }
+}
+
+/// Whether a file is one of the commit log.
+pub fn is_of_log(path: &Path) -> bool {
+    path.parent().is_some_and(|dir| dir.ends_with("commitlog"))
 }
 
 /// Files of a folder in the order of their names.
